@@ -1,0 +1,1 @@
+"""Repodium: the fast.ai lesson-2 recipe as DVC stages, one module a stage."""

@@ -1,0 +1,20 @@
+"""augment: train the head on augmented images, the backbone frozen (lesson step 4)."""
+
+import click
+
+from stages import settings, training
+from stages.settings import Step
+
+
+@click.command()
+@click.argument("fold")
+def main(fold: str) -> None:
+    """Train the head of FOLD on images that are a little different every epoch."""
+    s = settings.load("augment")
+    step = Step(size=s.augment.size, layers="head", fits=s.augment.fits)
+    rates = training.rates(fold, "find_lr_head", s)
+    training.train_on_images("augment", fold, "head", [step], s.augment.batch_size, rates, s)
+
+
+if __name__ == "__main__":
+    main()

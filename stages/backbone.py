@@ -1,0 +1,33 @@
+"""backbone: pretrained weights as data/backbone.safetensors; the last stage that may need a network."""
+
+import hashlib
+
+import click
+
+from stages import paths, records, settings
+from stages.learner import checkpoint, weights
+
+
+@click.command()
+def main() -> None:
+    """Get the pretrained weights, check them name by name, and record their hash."""
+    s = settings.load("backbone")
+    backbone, source = weights.load(s.model.architecture, s.model.weights)
+    mean, std = weights.normalisation(backbone)
+    header = checkpoint.BackboneHeader(
+        s.model.architecture, source, backbone.num_features, mean, std
+    )
+    checkpoint.save(paths.BACKBONE, header, backbone.state_dict())
+    records.write_metrics(
+        "backbone",
+        {
+            "architecture": s.model.architecture,
+            "weights": source,
+            "parameters": sum(p.numel() for p in backbone.parameters()),
+            "sha256": hashlib.sha256(paths.BACKBONE.read_bytes()).hexdigest(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

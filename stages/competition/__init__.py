@@ -1,0 +1,1 @@
+"""What Kaggle gives and takes: archives, labels, folds, metrics, the submission."""

@@ -1,0 +1,44 @@
+"""Which rows validate: fastai's get_cv_idxs, and the fold of every row."""
+
+from __future__ import annotations
+
+import numpy as np
+
+TRAIN_ONLY = -1
+
+
+def get_cv_idxs(n: int, cv_idx: int = 0, val_pct: float = 0.2, seed: int = 42) -> np.ndarray:
+    """Row numbers (int(val_pct * n),) of validation fold `cv_idx`: fastai's get_cv_idxs.
+
+    One legacy numpy permutation of the n rows, cut into slices; folds are disjoint. Unlike
+    fastai's it leaves numpy's global random state alone, and a fold past the last row is an
+    error, not an empty set.
+
+    Raises:
+        ValueError: there is no such fold.
+
+    """
+    size = int(val_pct * n)
+    if not 0 <= cv_idx * size <= n - size:
+        raise ValueError(f"there is no fold {cv_idx} of {size} rows among {n} rows")
+    permutation = np.random.RandomState(seed).permutation(n)
+    return permutation[cv_idx * size : (cv_idx + 1) * size]
+
+
+def assign(n: int, folds: int, val_pct: float, seed: int) -> np.ndarray:
+    """The fold of each of n rows; TRAIN_ONLY for the few that no fold validates."""
+    fold = np.full(n, TRAIN_ONLY)
+    for k in range(folds):
+        fold[get_cv_idxs(n, k, val_pct, seed)] = k
+    return fold
+
+
+def split(fold_of_row: np.ndarray, fold: str) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (train, validation) of `fold`, both in table order.
+
+    `full` trains on every row and validates none.
+    """
+    if fold == "full":
+        return np.arange(len(fold_of_row)), np.arange(0)
+    validates = fold_of_row == int(fold)
+    return np.flatnonzero(~validates), np.flatnonzero(validates)

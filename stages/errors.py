@@ -1,0 +1,16 @@
+"""The one kind of error that a user is meant to read."""
+
+import click
+
+
+class UserError(click.ClickException):
+    """A user's mistake: one sentence with the remedy, exit status 1, no traceback.
+
+    Anything else that goes wrong is our own bug and keeps its traceback.
+    """
+
+
+class SettingsError(UserError):
+    """A params file that cannot be used: one sentence a fault, exit status 2."""
+
+    exit_code = 2

@@ -1,0 +1,1 @@
+"""Every picture, drawn from the tables that the stages wrote."""

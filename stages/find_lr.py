@@ -1,0 +1,51 @@
+"""find_lr: the learning-rate finder, run before `head`, and again before `unfreeze`."""
+
+from types import SimpleNamespace
+
+import click
+import pandas as pd
+
+from stages import paths, records, settings, training
+from stages.figures import rates
+from stages.learner import rate_finder
+from stages.learner.fitting import Data, Learner
+
+
+@click.command()
+@click.argument("before", type=click.Choice(["head", "unfreeze"]))
+@click.argument("fold")
+def main(before: str, fold: str) -> None:
+    """Find the learning rate for the stage BEFORE which this runs (lesson steps 2 and 7)."""
+    stage = f"find_lr_{before}"
+    s = settings.load(stage)
+    curve = find(before, fold, s) if before in s.find_lr.before else rate_finder.NOTHING
+    suggestion = rate_finder.suggest(curve)
+    with records.whole(paths.rates(fold, before)) as part:
+        table = pd.DataFrame({"lr": curve.rates, "train_loss": curve.losses})
+        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+    rates.draw(paths.picture(stage, fold), curve.rates, curve.losses, suggestion)
+    records.write_metrics(stage, {"suggestion": suggestion}, fold)
+
+
+def find(before: str, fold: str, s: SimpleNamespace) -> rate_finder.Curve:
+    """The finder's curve for the head on activations, or for the whole network on images."""
+    learner, data = on_activations(fold, s) if before == "head" else on_images(fold, s)
+    f = s.find_lr
+    return rate_finder.find(learner, data, f.start, f.end, f.batches, f.group_ratio)
+
+
+def on_activations(fold: str, s: SimpleNamespace) -> tuple[Learner, Data]:
+    """What `head` will train."""
+    header, head = training.new_head(s)
+    return training.head_learner(header, head, s), training.activation_data(fold, header, s)
+
+
+def on_images(fold: str, s: SimpleNamespace) -> tuple[Learner, Data]:
+    """What `unfreeze` will train."""
+    header, network = training.load(fold, "progressive", s)
+    data = training.image_data(fold, header, s.unfreeze.batch_size, s).at(s.unfreeze.size)
+    return training.network_learner(header, network, "all", s), data
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Decoding, the resized pack, and the views that training and prediction see."""

@@ -1,0 +1,157 @@
+"""What the network sees of an image: the plain view, and augmented views, as one warp.
+
+fastai 0.7 scaled, rotated, lit, mirrored and cropped an image in turn, each step interpolating
+the last. Here the same steps are composed into one affine map and the pixels are interpolated
+once. The plain view is the same map with nothing drawn: shorter side exactly `size`, centre crop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+P_ROTATE = P_ZOOM = 0.75
+P_FLIP = 0.5
+
+
+class Transforms(Protocol):
+    """The `transforms` group of params.yaml."""
+
+    augment: str
+    max_zoom: float
+    rotate: float
+    lighting: float
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The random choices behind one view, in fastai's order; the defaults are the plain view."""
+
+    zoom: float = 1.0
+    angle: float = 0.0  # degrees
+    brightness: float = 0.0
+    contrast: float = 1.0
+    turns: int = 0  # quarter turns
+    flip: bool = False
+    down: float | None = None  # where the crop lies, 0 to 1; None is the centre
+    right: float | None = None
+
+
+PLAIN = Draw()
+
+
+def generator(*key: object) -> np.random.Generator:
+    """A random generator that depends on `key` alone: (seed, stage, epoch, image) for a view."""
+    text = "/".join(map(str, key)).encode()
+    return np.random.default_rng(int.from_bytes(hashlib.blake2b(text, digest_size=16).digest()))
+
+
+def draw(rng: np.random.Generator, transforms: Transforms) -> Draw:
+    """Draw one augmented view: fastai's probabilities and ranges.
+
+    zoom U(1, max_zoom) and rotation U(-rotate, rotate) with probability 0.75 each; brightness
+    b ~ U(-l, l), contrast 1 + c or 1 / (1 - c) with c ~ U(-l, l), always (until January 2018
+    fastai's were not random); the mirror or the dihedral; a crop at random. The same number of
+    draws whatever the settings, so that one changed setting leaves the other choices alone.
+    """
+    u = rng.random(10)
+    kind = transforms.augment
+    zoom = 1 + u[1] * (transforms.max_zoom - 1) if u[0] < P_ZOOM else 1.0
+    if kind == "none":
+        return Draw(zoom=zoom, down=u[8], right=u[9])
+    contrast = (2 * u[5] - 1) * transforms.lighting
+    return Draw(
+        zoom=zoom,
+        angle=(2 * u[3] - 1) * transforms.rotate if u[2] < P_ROTATE else 0.0,
+        brightness=(2 * u[4] - 1) * transforms.lighting,
+        contrast=1 + contrast if contrast >= 0 else 1 / (1 - contrast),
+        turns=int(u[6] * 4) if kind == "top_down" else 0,
+        flip=kind in ("side_on", "top_down") and u[7] < P_FLIP,
+        down=u[8],
+        right=u[9],
+    )
+
+
+def view(image: torch.Tensor, size: int, drawn: Draw = PLAIN) -> torch.Tensor:
+    """One view, uint8 (3, size, size), of an image, uint8 (3, H, W)."""
+    block = max(1, min(image.shape[1:]) // int(drawn.zoom * size))
+    source = F.avg_pool2d(image.float(), block) if block > 1 else image.float()
+    covered = source.shape[2] * block, source.shape[1] * block
+    to_image = mapping(image.shape[2], image.shape[1], size, drawn)
+    theta = _to_unit(*covered) @ to_image @ np.linalg.inv(_to_unit(size, size))
+    grid = F.affine_grid(_tensor(theta[:2]), [1, 3, size, size], align_corners=False)
+    warped = F.grid_sample(
+        source[None], grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )[0]
+    return _lit(warped, image, drawn).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def mapping(width: int, height: int, size: int, drawn: Draw) -> np.ndarray:
+    """The affine map (3, 3) from pixel positions in a view to those in the image, edges at 0.
+
+    Read from the right: place the crop, undo the mirror, the quarter turns and the rotation
+    (about fastai's centre, (W // 2, H // 2)), undo the scaling.
+    """
+    shorter = int(drawn.zoom * size)
+    w, h = _scaled(width, shorter, width, height), _scaled(height, shorter, width, height)
+    turned_w, turned_h = (h, w) if drawn.turns % 2 else (w, h)
+    left, top = _crop(turned_w, size, drawn.right), _crop(turned_h, size, drawn.down)
+    return (
+        _affine(width / w, height / h, 0, 0)
+        @ _rotation(drawn.angle, w // 2, h // 2)
+        @ _unturn(drawn.turns, w, h)
+        @ (_affine(-1, 1, turned_w, 0) if drawn.flip else np.eye(3))
+        @ _affine(1, 1, left, top)
+    )
+
+
+def _to_unit(width: int, height: int) -> np.ndarray:
+    """From pixels to torch's coordinates, -1 to 1 from edge to edge."""
+    return _affine(2 / width, 2 / height, -1, -1)
+
+
+def _tensor(theta: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(theta).float()[None]
+
+
+def _scaled(side: int, shorter: int, width: int, height: int) -> int:
+    return max(side * shorter // min(width, height), shorter)
+
+
+def _crop(length: int, size: int, at: float | None) -> int:
+    surplus = length - size
+    return -(-surplus // 2) if at is None else int(at * surplus)
+
+
+def _affine(scale_x: float, scale_y: float, x: float, y: float) -> np.ndarray:
+    return np.array([[scale_x, 0, x], [0, scale_y, y], [0, 0, 1]], dtype=np.float64)
+
+
+def _unturn(turns: int, width: int, height: int) -> np.ndarray:
+    """From an image turned counter-clockwise by quarter turns (numpy's rot90) back to it."""
+    back = {
+        0: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        1: [[0, -1, width], [1, 0, 0], [0, 0, 1]],
+        2: [[-1, 0, width], [0, -1, height], [0, 0, 1]],
+        3: [[0, 1, 0], [-1, 0, height], [0, 0, 1]],
+    }
+    return np.array(back[turns % 4], dtype=np.float64)
+
+
+def _rotation(degrees: float, x: float, y: float) -> np.ndarray:
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    return _affine(1, 1, x, y) @ turn @ _affine(1, 1, -x, -y)
+
+
+def _lit(pixels: torch.Tensor, image: torch.Tensor, drawn: Draw) -> torch.Tensor:
+    """(x - mean) * contrast + mean + brightness, the mean over all pixels and channels."""
+    if drawn.contrast == 1 and drawn.brightness == 0:
+        return pixels
+    mean = int(image.sum(dtype=torch.int64)) / image.numel()  # exact, whatever the threads
+    return pixels.sub_(mean).mul_(drawn.contrast).add_(mean + 255 * drawn.brightness)

@@ -1,0 +1,1 @@
+"""Backbone and head, layer groups, schedules, the rate finder, fitting, checkpoints, prediction."""

@@ -1,0 +1,124 @@
+"""Checkpoints: safetensors, whose header says what the tensors are; nothing is ever executed.
+
+While the backbone is frozen a checkpoint holds the head alone: a few hundred kilobytes a stage
+and fold. Once layers of the backbone have been trained it holds everything.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from stages.errors import UserError
+from stages.learner.network import Network, Pool, build_backbone, build_head
+from stages.records import whole
+
+KEY = "repodium"  # one metadata key: the file's bytes do not depend on a hash map's order
+
+
+@dataclass(frozen=True)
+class BackboneHeader:
+    """What a backbone file says of itself."""
+
+    architecture: str
+    source: str
+    features: int  # channels of the feature map
+    mean: list[float]
+    std: list[float]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a checkpoint says of itself."""
+
+    architecture: str
+    task: str
+    classes: list[str]
+    pool: str
+    head_layers: list[int]
+    dropout: list[float]
+    size: int
+    mean: list[float]
+    std: list[float]
+    trained: str  # "head", or "all" when the backbone's tensors are in the file too
+
+    def build_head(self, channels: int) -> nn.Sequential:
+        """A new head of this form."""
+        features = Pool(self.pool).width(channels)
+        return build_head(features, len(self.classes), self.head_layers, self.dropout)
+
+    def after(self, size: int, layers: str) -> Header:
+        """The same, after more training; a backbone once trained stays in the file."""
+        trained = "all" if "all" in (self.trained, layers) else "head"
+        return replace(self, size=size, trained=trained)
+
+
+def save(path: Path, header: Header | BackboneHeader, tensors: dict[str, torch.Tensor]) -> None:
+    """Write tensors and header, whole or not at all."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with whole(path) as part:
+        save_file(plain, part, metadata={KEY: json.dumps(asdict(header))})
+
+
+def read_header(path: Path, kind: type = Header) -> Header | BackboneHeader:
+    """The header alone, without the tensors.
+
+    Raises:
+        UserError: the file is not one of ours.
+
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return kind(**json.loads((file.metadata() or {})[KEY]))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        raise UserError(f"{path} is not a {kind.__name__} file of Repodium's.") from None
+
+
+def save_head(path: Path, header: Header, head: nn.Module) -> None:
+    """Save a head that was trained on a frozen backbone."""
+    save(path, replace(header, trained="head"), _prefixed("head", head))
+
+
+def save_network(path: Path, header: Header, network: Network) -> None:
+    """Save a network: the head, and the backbone if it was ever trained."""
+    tensors = _prefixed("head", network.head)
+    if header.trained == "all":
+        tensors |= _prefixed("backbone", network.backbone)
+    save(path, header, tensors)
+
+
+def load_network(path: Path, backbone: Path) -> Network:
+    """The network of a checkpoint, on the CPU; the backbone from its own file unless trained.
+
+    Raises:
+        UserError: the two files are of different architectures, or tensors are missing.
+
+    """
+    header, base = read_header(path), read_header(backbone, BackboneHeader)
+    if header.architecture != base.architecture:
+        raise UserError(
+            f"{path} is a {header.architecture} and {backbone} a {base.architecture}; "
+            "run `dvc repro` so that they belong together."
+        )
+    tensors = load_file(path)
+    body = build_backbone(header.architecture)
+    trained = _without("backbone", tensors)
+    body.load_state_dict(trained if header.trained == "all" else load_file(backbone))
+    head = header.build_head(base.features)
+    head.load_state_dict(_without("head", tensors))
+    return Network(body, head, header.pool, header.mean, header.std)
+
+
+def _prefixed(prefix: str, module: nn.Module) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+
+
+def _without(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    start = f"{prefix}."
+    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}

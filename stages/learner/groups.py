@@ -1,0 +1,30 @@
+"""Layer groups for differential learning rates, through timm's own grouping."""
+
+from __future__ import annotations
+
+from timm.models import group_parameters
+from torch import nn
+
+
+def split_backbone(backbone: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Early and late parameters of any timm backbone: the first half of its stages, rounded up.
+
+    timm's coarse grouping names the stages (stem, layer1, ...). For a resnet the first half is
+    stem, layer1 and layer2, the second layer3 and layer4: fastai's very cut, and for a densenet
+    too. fastai had a table by architecture and no groups for any other.
+    """
+    stage_of = group_parameters(backbone, backbone.group_matcher(coarse=True), reverse=True)
+    half = -(-(max(stage_of.values()) + 1) // 2)
+    early, late = [], []
+    for name, parameter in backbone.named_parameters():
+        (early if stage_of[name] < half else late).append(parameter)
+    return early, late
+
+
+def layer_groups(backbone: nn.Module, head: nn.Module) -> list[list[nn.Parameter]]:
+    """The three groups, earliest first: early backbone, late backbone, head.
+
+    Taken from the network that is trained: fastai took them from the head alone when precompute
+    was on, so that unfreezing then left the backbone frozen.
+    """
+    return [*split_backbone(backbone), list(head.parameters())]

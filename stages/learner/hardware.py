@@ -1,0 +1,86 @@
+"""Where the network runs and in which precision: by rule, never by timing, and recorded.
+
+A timing would make a result differ from run to run.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from stages.errors import UserError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_device(wanted: str) -> torch.device:
+    """`auto` is cuda, else mps, else cpu.
+
+    Raises:
+        UserError: the device is not there.
+
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if wanted == "auto":
+        wanted = next(name for name, here in there.items() if here)
+    if not there[wanted]:
+        raise UserError(f"runtime.device: this machine has no {wanted}; use auto or cpu.")
+    return torch.device(wanted)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The precision of the backbone's forward pass, and of its training."""
+
+    device: torch.device
+    predict: str = "fp32"
+    train: str = "fp32"
+
+    def autocast(self, *, training: bool) -> AbstractContextManager:
+        """The autocast context; off for fp32."""
+        name = self.train if training else self.predict
+        return torch.autocast(self.device.type, DTYPES[name], enabled=name != "fp32")
+
+
+def resolve_precision(wanted: str, where: torch.device, backbone: nn.Module) -> Precision:
+    """Resolve `auto`.
+
+    A GPU takes bf16, or fp16 where it has no bf16. A CPU with bf16 units predicts in bf16 and
+    trains in bf16 too, unless the backbone has depthwise convolutions, whose backward pass is
+    slower in bf16. Everything else is fp32.
+    """
+    if wanted != "auto":
+        return Precision(where, wanted, wanted)
+    if where.type == "cuda":
+        name = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        return Precision(where, name, name)
+    if where.type == "cpu" and _cpu_has_bf16():
+        return Precision(where, "bf16", "fp32" if has_depthwise(backbone) else "bf16")
+    return Precision(where)
+
+
+def has_depthwise(backbone: nn.Module) -> bool:
+    """Whether any convolution filters each channel by itself."""
+    convolutions = (m for m in backbone.modules() if isinstance(m, nn.Conv2d))
+    return any(m.groups == m.in_channels > 1 for m in convolutions)
+
+
+def _cpu_has_bf16() -> bool:
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def record(used: Precision) -> dict[str, str | int]:
+    """What can change the last digits, for the metrics."""
+    name = torch.cuda.get_device_name() if used.device.type == "cuda" else used.device.type
+    return {
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "precision": f"{used.train} training, {used.predict} prediction",
+    }

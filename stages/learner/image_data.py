@@ -1,0 +1,54 @@
+"""Training data made of images: augmented training views and plain validation views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from stages.images.loading import Key, Views, chunks, load, shuffled, take
+from stages.learner.fitting import Batch
+
+
+@dataclass
+class ImageData:
+    """Batches of views, prepared by workers; see fitting.Data.
+
+    All epochs of a fit are one stream, training and validation in turn, so that the workers
+    prepare what comes next while the network trains on what is there.
+    """
+
+    views: Views
+    targets: torch.Tensor
+    """The target of every item of `views`."""
+    train: np.ndarray
+    valid: np.ndarray
+    """Which items of `views` are trained on, and which validate."""
+    batch_size: int
+    workers: int
+
+    def __post_init__(self) -> None:
+        self.steps = len(chunks(self.train, self.batch_size))
+
+    def at(self, size: int) -> ImageData:
+        """The same data at another image size."""
+        return replace(self, views=replace(self.views, size=size))
+
+    def epochs(self, names: Sequence[str]) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
+        """Training batches in the order and with the views of (seed, name), then validation's."""
+        plain = self._plain()
+        stream = load(self.views, self._stream(names, plain), self.workers)
+        batches = ((pixels, self.targets[numbers]) for pixels, numbers in stream)
+        for _ in names:
+            yield take(batches, self.steps), take(batches, len(plain))
+
+    def _stream(self, names: Sequence[str], plain: list[list[Key]]) -> Iterator[list[Key]]:
+        for name in names:
+            order = self.train[shuffled(len(self.train), self.views.seed, name)]
+            yield from chunks([(int(i), name) for i in order], self.batch_size)
+            yield from plain
+
+    def _plain(self) -> list[list[Key]]:
+        return chunks([(int(i), "") for i in self.valid], self.batch_size)

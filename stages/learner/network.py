@@ -1,0 +1,138 @@
+"""The network: a timm backbone without its classifier, pooled, and fastai's head."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import timm
+import torch
+from torch import nn
+
+from stages.errors import UserError
+from stages.learner.hardware import Precision, resolve_precision
+
+
+class Pool(nn.Module):
+    """Feature map (N, C, H, W) to vector: max and average side by side (fastai), or one of them."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 2C) for concat, max first as fastai's AdaptiveConcatPool2d; else (N, C)."""
+        if self.kind == "avg":
+            return x.mean(dim=(2, 3))
+        if self.kind == "max":
+            return x.amax(dim=(2, 3))
+        return torch.cat([x.amax(dim=(2, 3)), x.mean(dim=(2, 3))], dim=1)
+
+    def width(self, channels: int) -> int:
+        """Length of the vector."""
+        return channels * (2 if self.kind == "concat" else 1)
+
+
+def build_head(
+    features: int, outputs: int, hidden: Sequence[int], dropout: Sequence[float]
+) -> nn.Sequential:
+    """Fastai's head: BatchNorm, Dropout, Linear, with a ReLU after each hidden layer.
+
+    For (4096, 120, [512], [0.25, 0.5]): BN 8,192 parameters, Linear 2,097,664, BN 1,024,
+    Linear 61,560. A dropout of 0 leaves its layer out. Linear weights are drawn from Kaiming's
+    normal distribution with std sqrt(2 / inputs) (He 2015), biases are 0; torch's global random
+    state decides. The outputs are raw: the task's loss holds the softmax or sigmoid.
+    """
+    widths = [features, *hidden, outputs]
+    layers: list[nn.Module] = []
+    for i, p in enumerate(dropout):
+        layers += [nn.BatchNorm1d(widths[i]), *([nn.Dropout(p)] if p else [])]
+        layers += [nn.Linear(widths[i], widths[i + 1])]
+        layers += [nn.ReLU()] if i < len(hidden) else []
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    return nn.Sequential(*layers)
+
+
+def build_backbone(architecture: str) -> nn.Module:
+    """A timm architecture without its classifier, its weights random.
+
+    Raises:
+        UserError: timm does not know the name.
+
+    """
+    if not timm.is_model(architecture):
+        near = difflib.get_close_matches(architecture, timm.list_models(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ", see timm.list_models()."
+        raise UserError(f"model.architecture: timm knows no {architecture!r}{hint}")
+    return timm.create_model(architecture, pretrained=False, num_classes=0)
+
+
+class Network(nn.Module):
+    """From pixels, uint8 (N, 3, H, W), to raw outputs (N, C).
+
+    Normalisation is a part of the network, and the head runs in fp32 whatever the backbone's
+    precision, so that precomputed activations and the whole network agree.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        pool: str,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.head = head
+        self.pool = Pool(pool)
+        self.precision = Precision(torch.device("cpu"))
+        self.layers = "head"
+        self.freeze_batchnorm = False
+        self.register_buffer("scale", 1 / (255 * torch.tensor(std).view(3, 1, 1)), False)
+        self.register_buffer("shift", (torch.tensor(mean) / torch.tensor(std)).view(3, 1, 1), False)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Raw outputs (N, C)."""
+        return self.head(self.features(pixels))
+
+    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pooled activations (N, F), fp32; without a graph unless the backbone is trained."""
+        learns = self.layers == "all" and self.training
+        x = (pixels * self.scale - self.shift).contiguous(memory_format=torch.channels_last)
+        with torch.set_grad_enabled(learns), self.precision.autocast(training=learns):
+            features = self.backbone.forward_features(x)
+        return self.pool(self._as_map(features).float())
+
+    def _as_map(self, features: torch.Tensor) -> torch.Tensor:
+        """Any timm feature layout as (N, C, H, W); class tokens are left out."""
+        if features.dim() == 3:
+            tokens = features[:, getattr(self.backbone, "num_prefix_tokens", 0) :]
+            return tokens.transpose(1, 2).unsqueeze(-1)
+        if getattr(self.backbone, "output_fmt", None) == "NHWC":
+            return features.permute(0, 3, 1, 2)
+        return features
+
+    def place(self, device: torch.device, precision: str) -> Network:
+        """Move to a device and resolve the precision for it."""
+        self.precision = resolve_precision(precision, device, self.backbone)
+        return self.to(device)
+
+    def freeze_to(self, layers: str) -> None:
+        """Train the `head` alone, or `all` layers."""
+        self.layers = layers
+        self.backbone.requires_grad_(layers == "all")
+
+    def train(self, mode: bool = True) -> Network:
+        """Training mode; frozen BatchNorm keeps its pretrained statistics, as in fastai 0.7."""
+        super().train(mode)
+        if self.layers == "head":
+            self.backbone.eval()
+        elif self.freeze_batchnorm:
+            for module in self.backbone.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self

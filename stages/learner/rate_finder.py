@@ -1,0 +1,99 @@
+"""The learning-rate finder (Smith 2015; fastai's lr_find): the rate climbs until the loss explodes."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from stages.learner import schedules
+from stages.learner.fitting import Batch, Data, Learner, Smoothed, Stepper
+
+EXPLODED = 4  # times the best loss
+SETTLE = 10  # batches before there is a best loss (fastai since April 2018)
+SKIP_START, SKIP_END = 10, 5  # what fastai's plot leaves out
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Rates of the last layer group, and the smoothed training loss at each."""
+
+    rates: np.ndarray
+    losses: np.ndarray
+
+
+NOTHING = Curve(np.empty(0), np.empty(0))
+
+
+def find(
+    learner: Learner, data: Data, start: float, end: float, batches: int, ratio: float
+) -> Curve:
+    """Train over `batches` batches at climbing rates and put everything back as it was.
+
+    Weights, buffers, training mode and torch's random state are restored even after an exception
+    (fastai's were not), and nothing is written to disk. Earlier layer groups run at rates `ratio`
+    times lower each; the last one climbs to `end`. Stops when the loss is NaN or above 4 times its
+    best after ten batches.
+    """
+    climb = schedules.climb(start, end, batches)
+    names = [f"find_lr/{i}" for i in range(math.ceil(batches / data.steps))]
+    stepper = Stepper(learner, schedules.differential(1.0, ratio, len(learner.groups)))
+    smoothed, losses = Smoothed(), []
+    with restored(learner.module):
+        learner.seeded("find_lr")
+        learner.module.train()
+        for batch, rate in zip(_training(data, names), tqdm(climb, leave=False, disable=None)):
+            smoothed.add(stepper.step(batch, rate))
+            losses.append(smoothed.value)
+            if exploded(losses):
+                break
+    return Curve(climb[: len(losses)], np.array(losses))
+
+
+def exploded(losses: Sequence[float]) -> bool:
+    """Fastai's stop rule on smoothed losses so far: NaN, or above 4 times the best since batch 10."""
+    if not math.isfinite(losses[-1]):
+        return True
+    return len(losses) > SETTLE + 1 and losses[-1] > EXPLODED * min(losses[SETTLE:])
+
+
+def suggest(curve: Curve) -> float | None:
+    """A tenth of the rate where the loss is lowest, to one significant digit; the lesson's rule.
+
+    The first ten points and the last six are left out, as in fastai's plot. None when the loss
+    never falls: there is no slope to choose from.
+    """
+    shown = slice(SKIP_START, -(SKIP_END + 1))
+    rates, losses = curve.rates[shown], curve.losses[shown]
+    if len(losses) == 0 or not np.isfinite(losses).all() or losses.argmin() == 0:
+        return None
+    return float(f"{rates[losses.argmin()] / 10:.0e}")
+
+
+@contextmanager
+def restored(module: nn.Module) -> Iterator[None]:
+    """Restore weights, buffers, training mode and random state when the block ends, however."""
+    weights = copy.deepcopy(module.state_dict())
+    modes = [(m, m.training) for m in module.modules()]
+    random = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        module.load_state_dict(weights)
+        for m, training in modes:
+            m.training = training
+        torch.set_rng_state(random)
+
+
+def _training(data: Data, names: list[str]) -> Iterator[Batch]:
+    for train, valid in data.epochs(names):
+        yield from train
+        for _ in valid:
+            pass

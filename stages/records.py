@@ -1,0 +1,47 @@
+"""Writing results: whole or not at all, in a form that git can compare."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from stages import paths
+
+Value = float | int | str | bool | None
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its name only when the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` whole or not at all, with the same line ends on every system."""
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_metrics(stage: str, values: Mapping[str, Value], fold: str | None = None) -> None:
+    """Write and print a stage's metrics: small, flat, six significant digits.
+
+    No seconds and no dates: the same input must give the same bytes.
+    """
+    rounded = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in values.items()}
+    write_text(paths.metrics(stage, fold), json.dumps(rounded, indent=2) + "\n")
+    shown = ", ".join(f"{key} {value}" for key, value in rounded.items())
+    click.echo(f"{stage}{f' (fold {fold})' if fold else ''}: {shown}")
+
+
+def read_metrics(stage: str, fold: str | None = None) -> dict[str, Value]:
+    """The metrics that `stage` wrote."""
+    return json.loads(paths.metrics(stage, fold).read_text(encoding="utf-8"))

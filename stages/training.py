@@ -1,0 +1,137 @@
+"""What the training stages share: reading the rows of a fold, building learners, writing results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from stages import paths, records
+from stages.competition import labels
+from stages.images.loading import Views, resolve_workers
+from stages.images.pack import Pack
+from stages.learner import activations, checkpoint, fitting, hardware
+from stages.learner.activations import ActivationData
+from stages.learner.checkpoint import Header
+from stages.learner.fitting import Learner, Rates, Row
+from stages.learner.groups import layer_groups
+from stages.learner.image_data import ImageData
+from stages.learner.network import Network
+from stages.learner.tasks import TASKS
+from stages.settings import Step
+
+
+def new_head(s: SimpleNamespace) -> tuple[Header, nn.Module]:
+    """A new head for the competition's classes, its weights drawn by the seed."""
+    base = checkpoint.read_header(paths.BACKBONE, checkpoint.BackboneHeader)
+    header = Header(
+        architecture=base.architecture,
+        task=s.competition.task,
+        classes=labels.classes(labels.read(paths.FOLDS)),
+        pool=s.model.pool,
+        head_layers=s.model.head_layers,
+        dropout=s.model.dropout,
+        size=s.head.size,
+        mean=base.mean,
+        std=base.std,
+        trained="head",
+    )
+    torch.manual_seed(s.seed)
+    return header, header.build_head(base.features)
+
+
+def activation_data(fold: str, header: Header, s: SimpleNamespace) -> ActivationData:
+    """The activations of a fold's rows."""
+    pairs = []
+    for rows in labels.of_fold(labels.read(paths.FOLDS), fold):
+        targets = torch.from_numpy(labels.targets(rows, header.classes))
+        pairs.append((activations.read(paths.ACTIVATIONS, rows["image"]), targets))
+    return ActivationData(*pairs, batch_size=s.head.batch_size, seed=s.seed)
+
+
+def head_learner(header: Header, head: nn.Module, s: SimpleNamespace) -> Learner:
+    """Trains the head alone, on activations, in fp32."""
+    device = hardware.resolve_device(s.runtime.device)
+    return Learner(
+        module=head.to(device),
+        groups=[list(head.parameters())],
+        task=TASKS[header.task],
+        optimizer=s.optimizer,
+        seed=s.seed,
+        device=device,
+    )
+
+
+def load(fold: str, stage: str, s: SimpleNamespace) -> tuple[Header, Network]:
+    """The network that `stage` left for `fold`, placed on the device."""
+    path = paths.model(fold, stage)
+    network = checkpoint.load_network(path, paths.BACKBONE)
+    network.place(hardware.resolve_device(s.runtime.device), s.model.precision)
+    network.freeze_batchnorm = s.model.freeze_batchnorm
+    return checkpoint.read_header(path), network
+
+
+def image_data(fold: str, header: Header, batch_size: int, s: SimpleNamespace) -> ImageData:
+    """The images of a fold's rows."""
+    rows = labels.read(paths.FOLDS)
+    train, valid = labels.split(rows, fold)
+    pack = Pack(paths.PACK)
+    return ImageData(
+        views=Views(pack, pack.rows(rows["image"]), header.size, s.transforms, s.seed),
+        targets=torch.from_numpy(labels.targets(rows, header.classes)),
+        train=train,
+        valid=valid,
+        batch_size=batch_size,
+        workers=resolve_workers(s.runtime.workers),
+    )
+
+
+def network_learner(header: Header, network: Network, layers: str, s: SimpleNamespace) -> Learner:
+    """Trains the head, or all layers in three groups, on images."""
+    network.freeze_to(layers)
+    head = list(network.head.parameters())
+    precision = network.precision
+    return Learner(
+        module=network,
+        groups=[head] if layers == "head" else layer_groups(network.backbone, network.head),
+        task=TASKS[header.task],
+        optimizer=s.optimizer,
+        seed=s.seed,
+        device=precision.device,
+        scale_gradients=precision.train == "fp16" and layers == "all",
+    )
+
+
+def rates(fold: str, finder: str, s: SimpleNamespace) -> Rates:
+    """Resolves `lr: auto` by what the finder before this stage suggested."""
+    return Rates(records.read_metrics(finder, fold)["suggestion"], s.find_lr.group_ratio)
+
+
+def train_on_images(
+    stage: str, fold: str, start: str, steps: Sequence[Step], batch_size: int,
+    rates: Rates, s: SimpleNamespace,
+) -> None:  # fmt: skip
+    """Train on from the checkpoint of stage `start`, step after step, and write what came of it."""
+    header, network = load(fold, start, s)
+    data = image_data(fold, header, batch_size, s)
+    rows: list[Row] = []
+    for step in (step for step in steps if step.fits):
+        learner = network_learner(header, network, step.layers, s)
+        about = {"stage": stage, "size": step.size, "layers": step.layers}
+        fitting.fit_all(learner, data.at(step.size), step.fits, rates, rows, **about)
+        header = header.after(step.size, step.layers)
+    checkpoint.save_network(paths.model(fold, stage), header, network)
+    write(stage, fold, rows, network.precision)
+
+
+def write(stage: str, fold: str, rows: list[Row], used: hardware.Precision) -> None:
+    """Write a training stage's history and metrics; a stage without fits has neither losses."""
+    with records.whole(paths.history(fold, stage)) as part:
+        table = pd.DataFrame(rows, columns=fitting.COLUMNS)
+        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+    last = {k: rows[-1][k] for k in ("train_loss", "valid_loss", "accuracy")} if rows else {}
+    records.write_metrics(stage, {"epochs": len(rows), **last, **hardware.record(used)}, fold)

@@ -1,0 +1,59 @@
+"""tta: predictions for the validation and test rows, averaged over augmented views."""
+
+from types import SimpleNamespace
+
+import click
+import numpy as np
+import pandas as pd
+
+from stages import paths, records, settings, training
+from stages.competition import labels, metrics, predictions
+from stages.images.loading import resolve_workers
+from stages.images.pack import Pack
+from stages.learner import hardware, tta
+from stages.learner.checkpoint import Header
+from stages.learner.network import Network
+from stages.learner.tasks import TASKS
+
+
+@click.command()
+@click.argument("fold")
+def main(fold: str) -> None:
+    """Predict with the last model of FOLD, plain and augmented."""
+    s = settings.load("tta")
+    header, network = training.load(fold, "unfreeze", s)
+    _, valid = labels.of_fold(labels.read(paths.FOLDS), fold)
+    scores = {}
+    for name, rows in (("validation", valid), ("test", labels.read(paths.TEST))):
+        stack = predict(header, network, rows, s)
+        mean = tta.average(stack, s.tta.plain_weight)
+        predictions.write(
+            paths.PREDICTIONS / fold / f"{name}.csv", rows["id"], header.classes, mean
+        )
+        if name == "validation" and len(rows):
+            truth = labels.targets(rows, header.classes)
+            scores = score(truth, mean) | score(truth, stack[0], prefix="plain_")
+    used = hardware.record(network.precision)
+    records.write_metrics("tta", {"validation_rows": len(valid), **scores, **used}, fold)
+
+
+def predict(
+    header: Header, network: Network, rows: pd.DataFrame, s: SimpleNamespace
+) -> np.ndarray:
+    """Predictions (V, N, C) of every view of the rows, at the size last trained at."""
+    if rows.empty:
+        return np.empty((1, 0, len(header.classes)))
+    views = tta.views_of(
+        Pack(paths.PACK), rows["image"], header.size, s.tta.augmented, s.transforms, s.seed
+    )
+    workers = resolve_workers(s.runtime.workers)
+    return tta.predict(network, TASKS[header.task], views, s.tta.batch_size, workers)
+
+
+def score(truth: np.ndarray, probabilities: np.ndarray, prefix: str = "") -> dict[str, float]:
+    """Log loss and accuracy over the whole set."""
+    return {f"{prefix}{m}": metrics.score(m, truth, probabilities) for m in ("log_loss", "accuracy")}
+
+
+if __name__ == "__main__":
+    main()

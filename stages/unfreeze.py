@@ -1,0 +1,20 @@
+"""unfreeze: train all layers with differential learning rates (lesson steps 5 to 8)."""
+
+import click
+
+from stages import settings, training
+from stages.settings import Step
+
+
+@click.command()
+@click.argument("fold")
+def main(fold: str) -> None:
+    """Fine-tune the whole network of FOLD, earlier layers more gently."""
+    s = settings.load("unfreeze")
+    step = Step(size=s.unfreeze.size, layers="all", fits=s.unfreeze.fits)
+    rates = training.rates(fold, "find_lr_unfreeze", s)
+    training.train_on_images("unfreeze", fold, "progressive", [step], s.unfreeze.batch_size, rates, s)
+
+
+if __name__ == "__main__":
+    main()
