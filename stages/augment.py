@@ -2,7 +2,7 @@
 
 import click
 
-from stages import settings, training
+from stages import params, training
 from stages.settings import Step
 
 
@@ -10,7 +10,7 @@ from stages.settings import Step
 @click.argument("fold")
 def main(fold: str) -> None:
     """Train the head of FOLD on images that are a little different every epoch."""
-    s = settings.load("augment")
+    s = params.load("augment")
     step = Step(size=s.augment.size, layers="head", fits=s.augment.fits)
     rates = training.rates(fold, "find_lr_head", s)
     training.train_on_images("augment", fold, "head", [step], s.augment.batch_size, rates, s)

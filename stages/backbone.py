@@ -1,17 +1,17 @@
-"""backbone: pretrained weights as data/backbone.safetensors; the last stage that may need a network."""
+"""backbone: pretrained weights in one file; the last stage that may need a network."""
 
 import hashlib
 
 import click
 
-from stages import paths, records, settings
+from stages import params, paths, records
 from stages.learner import checkpoint, weights
 
 
 @click.command()
 def main() -> None:
     """Get the pretrained weights, check them name by name, and record their hash."""
-    s = settings.load("backbone")
+    s = params.load("backbone")
     backbone, source = weights.load(s.model.architecture, s.model.weights)
     mean, std = weights.normalisation(backbone)
     header = checkpoint.BackboneHeader(

@@ -7,8 +7,8 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from stages import paths, records, settings
-from stages.competition import labels
+from stages import params, paths, records
+from stages.competition import tables
 from stages.competition.archive import Archive
 from stages.errors import UserError
 from stages.figures import overview
@@ -17,9 +17,9 @@ from stages.figures import overview
 @click.command()
 def main() -> None:
     """Count the classes and measure the images."""
-    s = settings.load("explore")
+    s = params.load("explore")
     archive = Archive(paths.RAW)
-    rows, test = labels.read(paths.FOLDS), labels.read(paths.TEST)
+    rows, test = tables.read(paths.FOLDS), tables.read(paths.TEST)
     names = [*rows["image"], *test["image"]]
     sizes = pd.DataFrame(
         [size(archive, n) for n in tqdm(names, "explore", unit="image", disable=None)],

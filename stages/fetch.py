@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stages import paths, records, settings
+from stages import params, paths, records
 from stages.competition import kaggle
 from stages.errors import UserError
 
@@ -14,7 +14,7 @@ from stages.errors import UserError
 @click.command()
 def main() -> None:
     """Fetch the competition: from Kaggle, from a path, or the bundled one."""
-    s = settings.load("fetch")
+    s = params.load("fetch")
     slug, source = s.competition.slug, s.competition.source
     target = paths.RAW / f"{slug}.zip"
     if source == "kaggle":

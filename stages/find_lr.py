@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import click
 import pandas as pd
 
-from stages import paths, records, settings, training
+from stages import params, paths, records, training
 from stages.figures import rates
 from stages.learner import rate_finder
 from stages.learner.fitting import Data, Learner
@@ -17,7 +17,7 @@ from stages.learner.fitting import Data, Learner
 def main(before: str, fold: str) -> None:
     """Find the learning rate for the stage BEFORE which this runs (lesson steps 2 and 7)."""
     stage = f"find_lr_{before}"
-    s = settings.load(stage)
+    s = params.load(stage)
     curve = find(before, fold, s) if before in s.find_lr.before else rate_finder.NOTHING
     suggestion = rate_finder.suggest(curve)
     with records.whole(paths.rates(fold, before)) as part:

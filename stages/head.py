@@ -2,7 +2,7 @@
 
 import click
 
-from stages import paths, settings, training
+from stages import params, paths, training
 from stages.learner import checkpoint, fitting
 from stages.learner.hardware import Precision
 
@@ -11,7 +11,7 @@ from stages.learner.hardware import Precision
 @click.argument("fold")
 def main(fold: str) -> None:
     """Train the head of FOLD on activations: seconds, for the backbone is not run."""
-    s = settings.load("head")
+    s = params.load("head")
     header, head = training.new_head(s)
     learner = training.head_learner(header, head, s)
     data = training.activation_data(fold, header, s)

@@ -4,17 +4,17 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages import paths, records, settings
-from stages.competition import labels, out_of_fold
+from stages import params, paths, records
+from stages.competition import out_of_fold, tables
 from stages.figures import confusion
 
 
 @click.command()
 def main() -> None:
     """Draw the confusion matrix and list the most confused pairs."""
-    s = settings.load("interpret")
+    s = params.load("interpret")
     rows, classes, probabilities = out_of_fold.read(s.folds)
-    truth, said = labels.targets(rows, classes), probabilities.argmax(axis=1)
+    truth, said = tables.targets(rows, classes), probabilities.argmax(axis=1)
     matrix = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(matrix, (truth, said), 1)
     confusion.draw(paths.picture("confusion"), matrix, classes)
@@ -29,8 +29,10 @@ def most_confused(matrix: np.ndarray, classes: list[str]) -> pd.DataFrame:
     off = matrix - np.diag(np.diag(matrix))
     order = np.argsort(-off, axis=None, kind="stable")[: np.count_nonzero(off)]
     true, said = np.unravel_index(order, off.shape)
-    pairs = [(f"{classes[t]} as {classes[s]}", classes[t], classes[s], off[t, s])
-             for t, s in zip(true, said, strict=True)]
+    pairs = [
+        (f"{classes[t]} as {classes[s]}", classes[t], classes[s], off[t, s])
+        for t, s in zip(true, said, strict=True)
+    ]
     return pd.DataFrame(pairs, columns=["pair", "truth", "said", "count"])
 
 

@@ -1,4 +1,4 @@
-"""precompute: the frozen backbone's activations of every train and test image, once for all folds."""
+"""precompute: the frozen backbone's activations of every image, once for all folds."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from stages import paths, records, settings
+from stages import params, paths, records
 from stages.images.loading import Views, chunks, load, resolve_workers
 from stages.images.pack import Pack
 from stages.learner import activations, checkpoint, hardware
@@ -19,7 +19,7 @@ from stages.learner.network import Network, build_backbone
 @click.command()
 def main() -> None:
     """Run the plain view of every image through the backbone (lesson: precompute=True)."""
-    s = settings.load("precompute")
+    s = params.load("precompute")
     pack = Pack(paths.PACK)
     network = build(s)
     width = network.pool.width(network.backbone.num_features)

@@ -2,14 +2,14 @@
 
 import click
 
-from stages import settings, training
+from stages import params, training
 
 
 @click.command()
 @click.argument("fold")
 def main(fold: str) -> None:
     """Train FOLD on at the sizes of progressive.steps: almost a new data set at each."""
-    s = settings.load("progressive")
+    s = params.load("progressive")
     steps, batch_size = s.progressive.steps, s.progressive.batch_size
     rates = training.rates(fold, "find_lr_head", s)
     training.train_on_images("progressive", fold, "augment", steps, batch_size, rates, s)

@@ -9,7 +9,7 @@ from functools import partial
 import click
 from tqdm import tqdm
 
-from stages import paths, records, settings
+from stages import params, paths, records
 from stages.competition.archive import Archive
 from stages.errors import UserError
 from stages.images import decoding, pack
@@ -20,7 +20,7 @@ Packed = tuple[str, bytes, tuple[int, int]]
 @click.command()
 def main() -> None:
     """Resize all images once, straight from the archive, on every core."""
-    s = settings.load("resize")
+    s = params.load("resize")
     archive = Archive(paths.RAW)
     folders = {s.competition.train_images, s.competition.test_images}
     names = sorted({name for folder in folders for name in archive.images(folder)})
@@ -45,9 +45,7 @@ def resize(archive: Archive, shorter_side: int, quality: int, name: str) -> Pack
     return name, decoding.to_jpeg(image, quality), image.size
 
 
-def in_order(
-    work: Callable[[str], Packed], names: Iterable[str], threads: int
-) -> Iterator[Packed]:
+def in_order(work: Callable[[str], Packed], names: Iterable[str], threads: int) -> Iterator[Packed]:
     """Map over threads, results in order, only a few ahead: memory does not grow with the set.
 
     Threads suffice: Pillow decodes, resizes and encodes outside Python's lock.

@@ -1,19 +1,19 @@
-"""split: every labelled row and its fold (data/folds.csv), and the rows to predict (data/test.csv)."""
+"""split: every labelled row and its fold, and the rows to predict."""
 
 from types import SimpleNamespace
 
 import click
 import pandas as pd
 
-from stages import paths, records, settings
-from stages.competition import folds, labels
+from stages import params, paths, records
+from stages.competition import folds, labels, tables
 from stages.competition.archive import Archive
 
 
 @click.command()
 def main() -> None:
     """Read the labels and cut them into folds, fastai's get_cv_idxs by default."""
-    s = settings.load("split")
+    s = params.load("split")
     archive = Archive(paths.RAW)
     rows = labels.table(archive, s.competition)
     rows["fold"] = folds.assign(len(rows), s.split.folds, s.split.val_pct, s.split.seed)
@@ -25,7 +25,7 @@ def main() -> None:
         "split",
         {
             "rows": len(rows),
-            "classes": len(labels.classes(rows)),
+            "classes": len(tables.classes(rows)),
             "folds": s.split.folds,
             "validation_rows": int((rows["fold"] == 0).sum()),
             "test_rows": len(test),

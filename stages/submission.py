@@ -5,10 +5,9 @@ from types import SimpleNamespace
 
 import click
 import numpy as np
-import pandas as pd
 
-from stages import paths, records, settings
-from stages.competition import labels, metrics, out_of_fold, predictions, sample
+from stages import params, paths, records
+from stages.competition import labels, metrics, out_of_fold, predictions, sample, tables
 from stages.competition.archive import Archive
 from stages.errors import UserError
 
@@ -16,7 +15,7 @@ from stages.errors import UserError
 @click.command()
 def main() -> None:
     """Blend, write and check the submission, and score the cross-validation."""
-    s = settings.load("submission")
+    s = params.load("submission")
     form = labels.read_csv(Archive(paths.RAW), s.competition.sample_submission)
     table = sample.fill(form, *blended(s))
     if faults := list(sample.faults(table, form)):
@@ -44,7 +43,7 @@ def score(s: SimpleNamespace) -> dict[str, float]:
     rows, classes, values = out_of_fold.read(s.folds)
     if rows.empty:
         return {"validation_rows": 0}
-    truth = labels.targets(rows, classes)
+    truth = tables.targets(rows, classes)
     kept = predictions.clip(values, s.submission.clip)
     names = dict.fromkeys([s.competition.metric, "log_loss", "accuracy"])
     scores = {f"cv_{name}": metrics.score(name, truth, kept) for name in names}

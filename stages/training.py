@@ -1,25 +1,23 @@
-"""What the training stages share: reading the rows of a fold, building learners, writing results."""
+"""What the training stages share: reading a fold, building learners, writing results."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
 from stages import paths, records
-from stages.competition import labels
+from stages.competition import tables
 from stages.images.loading import Views, resolve_workers
 from stages.images.pack import Pack
 from stages.learner import activations, checkpoint, fitting, hardware
-from stages.learner.activations import ActivationData
 from stages.learner.checkpoint import Header
+from stages.learner.data import ActivationData, ImageData
 from stages.learner.fitting import Learner, Rates, Row
 from stages.learner.groups import layer_groups
-from stages.learner.image_data import ImageData
 from stages.learner.network import Network
 from stages.learner.tasks import TASKS
 from stages.settings import Step
@@ -31,7 +29,7 @@ def new_head(s: SimpleNamespace) -> tuple[Header, nn.Module]:
     header = Header(
         architecture=base.architecture,
         task=s.competition.task,
-        classes=labels.classes(labels.read(paths.FOLDS)),
+        classes=tables.classes(tables.read(paths.FOLDS)),
         pool=s.model.pool,
         head_layers=s.model.head_layers,
         dropout=s.model.dropout,
@@ -47,8 +45,8 @@ def new_head(s: SimpleNamespace) -> tuple[Header, nn.Module]:
 def activation_data(fold: str, header: Header, s: SimpleNamespace) -> ActivationData:
     """The activations of a fold's rows."""
     pairs = []
-    for rows in labels.of_fold(labels.read(paths.FOLDS), fold):
-        targets = torch.from_numpy(labels.targets(rows, header.classes))
+    for rows in tables.of_fold(tables.read(paths.FOLDS), fold):
+        targets = torch.tensor(tables.targets(rows, header.classes))
         pairs.append((activations.read(paths.ACTIVATIONS, rows["image"]), targets))
     return ActivationData(*pairs, batch_size=s.head.batch_size, seed=s.seed)
 
@@ -77,12 +75,12 @@ def load(fold: str, stage: str, s: SimpleNamespace) -> tuple[Header, Network]:
 
 def image_data(fold: str, header: Header, batch_size: int, s: SimpleNamespace) -> ImageData:
     """The images of a fold's rows."""
-    rows = labels.read(paths.FOLDS)
-    train, valid = labels.split(rows, fold)
+    rows = tables.read(paths.FOLDS)
+    train, valid = tables.split(rows, fold)
     pack = Pack(paths.PACK)
     return ImageData(
         views=Views(pack, pack.rows(rows["image"]), header.size, s.transforms, s.seed),
-        targets=torch.from_numpy(labels.targets(rows, header.classes)),
+        targets=torch.tensor(tables.targets(rows, header.classes)),
         train=train,
         valid=valid,
         batch_size=batch_size,

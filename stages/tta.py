@@ -6,8 +6,8 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages import paths, records, settings, training
-from stages.competition import labels, metrics, predictions
+from stages import params, paths, records, training
+from stages.competition import metrics, predictions, tables
 from stages.images.loading import resolve_workers
 from stages.images.pack import Pack
 from stages.learner import hardware, tta
@@ -20,26 +20,24 @@ from stages.learner.tasks import TASKS
 @click.argument("fold")
 def main(fold: str) -> None:
     """Predict with the last model of FOLD, plain and augmented."""
-    s = settings.load("tta")
+    s = params.load("tta")
     header, network = training.load(fold, "unfreeze", s)
-    _, valid = labels.of_fold(labels.read(paths.FOLDS), fold)
+    _, valid = tables.of_fold(tables.read(paths.FOLDS), fold)
     scores = {}
-    for name, rows in (("validation", valid), ("test", labels.read(paths.TEST))):
+    for name, rows in (("validation", valid), ("test", tables.read(paths.TEST))):
         stack = predict(header, network, rows, s)
         mean = tta.average(stack, s.tta.plain_weight)
         predictions.write(
             paths.PREDICTIONS / fold / f"{name}.csv", rows["id"], header.classes, mean
         )
         if name == "validation" and len(rows):
-            truth = labels.targets(rows, header.classes)
+            truth = tables.targets(rows, header.classes)
             scores = score(truth, mean) | score(truth, stack[0], prefix="plain_")
     used = hardware.record(network.precision)
     records.write_metrics("tta", {"validation_rows": len(valid), **scores, **used}, fold)
 
 
-def predict(
-    header: Header, network: Network, rows: pd.DataFrame, s: SimpleNamespace
-) -> np.ndarray:
+def predict(header: Header, network: Network, rows: pd.DataFrame, s: SimpleNamespace) -> np.ndarray:
     """Predictions (V, N, C) of every view of the rows, at the size last trained at."""
     if rows.empty:
         return np.empty((1, 0, len(header.classes)))
@@ -52,7 +50,9 @@ def predict(
 
 def score(truth: np.ndarray, probabilities: np.ndarray, prefix: str = "") -> dict[str, float]:
     """Log loss and accuracy over the whole set."""
-    return {f"{prefix}{m}": metrics.score(m, truth, probabilities) for m in ("log_loss", "accuracy")}
+    return {
+        f"{prefix}{m}": metrics.score(m, truth, probabilities) for m in ("log_loss", "accuracy")
+    }
 
 
 if __name__ == "__main__":

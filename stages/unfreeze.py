@@ -2,7 +2,7 @@
 
 import click
 
-from stages import settings, training
+from stages import params, training
 from stages.settings import Step
 
 
@@ -10,10 +10,12 @@ from stages.settings import Step
 @click.argument("fold")
 def main(fold: str) -> None:
     """Fine-tune the whole network of FOLD, earlier layers more gently."""
-    s = settings.load("unfreeze")
+    s = params.load("unfreeze")
     step = Step(size=s.unfreeze.size, layers="all", fits=s.unfreeze.fits)
     rates = training.rates(fold, "find_lr_unfreeze", s)
-    training.train_on_images("unfreeze", fold, "progressive", [step], s.unfreeze.batch_size, rates, s)
+    training.train_on_images(
+        "unfreeze", fold, "progressive", [step], s.unfreeze.batch_size, rates, s
+    )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ class Archive:
         try:
             opened = zipfile.ZipFile(path)
         except zipfile.BadZipFile:
-            raise UserError(f"{path} is not a whole zip archive; delete it and fetch again.") from None
+            raise UserError(
+                f"{path} is not a whole zip archive; delete it and fetch again."
+            ) from None
         for member in opened.infolist():
             if not member.is_dir():
                 self._own(member.filename, opened)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages import paths
-from stages.competition import labels, predictions
+from stages.competition import predictions, tables
 
 
 def read(folds: Sequence[int | str]) -> tuple[pd.DataFrame, list[str], np.ndarray]:
@@ -17,10 +17,10 @@ def read(folds: Sequence[int | str]) -> tuple[pd.DataFrame, list[str], np.ndarra
     The folds are named, not found on disk: a fold that was taken out of params.yaml may have left
     its files behind. `full` validates no row and adds none.
     """
-    table = labels.read(paths.FOLDS)
+    table = tables.read(paths.FOLDS)
     rows, values, classes = [], [], []
     for fold in map(str, folds):
-        _, valid = labels.of_fold(table, fold)
+        _, valid = tables.of_fold(table, fold)
         _, classes, predicted = predictions.read(paths.PREDICTIONS / fold / "validation.csv")
         rows.append(valid)
         values.append(predicted)

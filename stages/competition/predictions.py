@@ -26,7 +26,7 @@ def read(path: Path) -> tuple[list[str], list[str], np.ndarray]:
 
 
 def blend(stack: np.ndarray, how: str) -> np.ndarray:
-    """Average predictions (folds, N, C) into (N, C): arithmetic or geometric mean, rows sum to 1."""
+    """Average predictions (folds, N, C) into (N, C), rows sum to 1: arithmetic or geometric."""
     if how == "mean":
         return stack.mean(axis=0)
     product = np.exp(np.log(np.maximum(stack, 1e-15)).mean(axis=0))

@@ -55,7 +55,7 @@ def scaled_size(width: int, height: int, shorter_side: int) -> tuple[int, int]:
 
 
 def shrink(image: Image.Image, shorter_side: int) -> Image.Image:
-    """Resize so that the shorter side is `shorter_side`; small images are enlarged, as in fastai."""
+    """Resize to a shorter side of `shorter_side`; small images are enlarged, as in fastai."""
     size = scaled_size(*image.size, shorter_side)
     return image.resize(size, Image.Resampling.BILINEAR)
 

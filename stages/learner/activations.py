@@ -1,4 +1,4 @@
-"""The backbone's activations of every image, computed once, and the head's training data from them.
+"""The backbone's activations of every image, computed once.
 
 The rows are kept by image name: fastai's cache was keyed by the architecture and the size alone,
 so that another split of the same size silently paired activations with the wrong labels.
@@ -6,15 +6,13 @@ so that another split of the same size silently paired activations with the wron
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from stages.images.loading import chunks, shuffled
-from stages.learner.fitting import Batch
 from stages.records import whole
 
 FEATURES = "features.npy"
@@ -40,24 +38,3 @@ def read(folder: Path, images: Iterable[str]) -> torch.Tensor:
     row = {name: i for i, name in enumerate(names)}
     array = np.load(folder / FEATURES, mmap_mode="r")
     return torch.from_numpy(array[[row[image] for image in images]])
-
-
-class ActivationData:
-    """Batches of activations in memory, for training the head; see fitting.Data."""
-
-    def __init__(
-        self, train: Batch, valid: Batch, batch_size: int, seed: int
-    ) -> None:
-        self.train, self.valid = train, valid
-        self.batch_size, self.seed = batch_size, seed
-        self.steps = len(chunks(range(len(train[1])), batch_size))
-
-    def epochs(self, names: Sequence[str]) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
-        """Training batches in the order of (seed, name), then the validation batches."""
-        for name in names:
-            order = torch.from_numpy(shuffled(len(self.train[1]), self.seed, name))
-            yield self._cut(self.train, order), self._cut(self.valid, torch.arange(len(self.valid[1])))
-
-    def _cut(self, pair: Batch, order: torch.Tensor) -> Iterator[Batch]:
-        for rows in chunks(order, self.batch_size):
-            yield pair[0][rows], pair[1][rows]

@@ -142,7 +142,12 @@ class Stepper:
 
 
 def fit_all(
-    learner: Learner, data: Data, fits: Sequence[Fit], rates: Rates, rows: list[Row], **about: object
+    learner: Learner,
+    data: Data,
+    fits: Sequence[Fit],
+    rates: Rates,
+    rows: list[Row],
+    **about: object,
 ) -> None:
     """Carry out the fits in order, adding a row of history an epoch to `rows` and printing it.
 

@@ -1,4 +1,4 @@
-"""The learning-rate finder (Smith 2015; fastai's lr_find): the rate climbs until the loss explodes."""
+"""The learning-rate finder (Smith 2015; fastai's lr_find): the rate climbs, the loss explodes."""
 
 from __future__ import annotations
 
@@ -46,10 +46,11 @@ def find(
     names = [f"find_lr/{i}" for i in range(math.ceil(batches / data.steps))]
     stepper = Stepper(learner, schedules.differential(1.0, ratio, len(learner.groups)))
     smoothed, losses = Smoothed(), []
+    progress = tqdm(climb, "find_lr", unit="batch", leave=False, disable=None)
     with restored(learner.module):
         learner.seeded("find_lr")
         learner.module.train()
-        for batch, rate in zip(_training(data, names), tqdm(climb, leave=False, disable=None)):
+        for batch, rate in zip(_training(data, names), progress, strict=False):
             smoothed.add(stepper.step(batch, rate))
             losses.append(smoothed.value)
             if exploded(losses):
@@ -58,7 +59,7 @@ def find(
 
 
 def exploded(losses: Sequence[float]) -> bool:
-    """Fastai's stop rule on smoothed losses so far: NaN, or above 4 times the best since batch 10."""
+    """fastai's stop rule on the smoothed losses: NaN, or above 4 times the best since batch 10."""
     if not math.isfinite(losses[-1]):
         return True
     return len(losses) > SETTLE + 1 and losses[-1] > EXPLODED * min(losses[SETTLE:])

@@ -1,4 +1,4 @@
-"""What a task trains with: its loss on the head's outputs, and what turns those into predictions."""
+"""What a task trains with: its loss, and what turns raw outputs into predictions."""
 
 from __future__ import annotations
 

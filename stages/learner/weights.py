@@ -96,8 +96,8 @@ def _check_order(wanted: Tensors, tensors: Tensors, source: str) -> None:
     if len(tensors) < len(wanted) or odd:
         missing = next(name for name in wanted if name not in tensors)
         raise UserError(
-            f"model.weights: {source} has no tensor {missing}, and its {len(tensors)} tensors are "
-            f"not the architecture's {len(wanted)} in order either; they are of different networks."
+            f"model.weights: {source} has no tensor {missing}, and its {len(tensors)} tensors "
+            f"are not the architecture's {len(wanted)} in order; they are of another network."
         )
 
 
@@ -119,7 +119,7 @@ def _package_file(architecture: str) -> Path:
 
 
 def _from_hub(architecture: str) -> tuple[nn.Module, str]:
-    """Weights from timm's hub; without a network, one sentence that says which file to put where."""
+    """Weights from timm's hub; without a network, a sentence that says which file to put where."""
     config = timm.get_pretrained_cfg(architecture)
     if config is None or not config.has_weights:
         raise UserError(
@@ -131,8 +131,8 @@ def _from_hub(architecture: str) -> tuple[nn.Module, str]:
         backbone = timm.create_model(architecture, pretrained=True, num_classes=0)
     except Exception as error:  # noqa: BLE001  hub, proxy and disk each fail in their own way
         raise UserError(
-            f"model.weights: no download from the hub ({type(error).__name__}); on a machine with a "
-            f"network get https://huggingface.co/{repository}/resolve/main/model.safetensors, put "
-            f"it at data/weights/{architecture}.safetensors and set model.weights to that path."
+            f"model.weights: no download from the hub ({type(error).__name__}); on a machine with "
+            f"a network get https://huggingface.co/{repository}/resolve/main/model.safetensors, "
+            f"put it at data/weights/{architecture}.safetensors and set model.weights to that path."
         ) from None
     return backbone, f"hub: {repository}"

@@ -1,4 +1,4 @@
-"""Training data made of images: augmented training views and plain validation views."""
+"""Training data: activations in memory for the head, views of images for the network."""
 
 from __future__ import annotations
 
@@ -10,6 +10,28 @@ import torch
 
 from stages.images.loading import Key, Views, chunks, load, shuffled, take
 from stages.learner.fitting import Batch
+
+
+class ActivationData:
+    """Batches of activations in memory, for training the head; see fitting.Data."""
+
+    def __init__(self, train: Batch, valid: Batch, batch_size: int, seed: int) -> None:
+        self.train, self.valid = train, valid
+        self.batch_size, self.seed = batch_size, seed
+        self.steps = len(chunks(range(len(train[1])), batch_size))
+
+    def epochs(self, names: Sequence[str]) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
+        """Training batches in the order of (seed, name), then the validation batches."""
+        for name in names:
+            order = torch.from_numpy(shuffled(len(self.train[1]), self.seed, name))
+            yield (
+                self._cut(self.train, order),
+                self._cut(self.valid, torch.arange(len(self.valid[1]))),
+            )
+
+    def _cut(self, pair: Batch, order: torch.Tensor) -> Iterator[Batch]:
+        for rows in chunks(order, self.batch_size):
+            yield pair[0][rows], pair[1][rows]
 
 
 @dataclass

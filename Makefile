@@ -1,0 +1,37 @@
+# make repro   the environment, and the whole pipeline on the bundled competition
+# make test    the environment, and the tests
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(CURDIR)/$(VENV)/bin
+READY  := $(VENV)/ready
+
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install repro test lint clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+install: $(READY) ## make the environment in .venv, every version pinned
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Repodium needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $(READY)
+
+repro: $(READY) ## run the pipeline, then show the scores and how to submit
+	dvc repro
+	@repodium summary
+
+test: $(READY) lint ## run the tests
+	python -m pytest
+
+lint: $(READY) ## check style
+	ruff check .
+	ruff format --check .
+
+clean: ## remove everything that can be made again
+	rm -rf $(VENV) data/* reports work .dvc/cache .dvc/tmp
