@@ -43,7 +43,7 @@ def on_activations(fold: str, s: SimpleNamespace) -> tuple[Learner, Data]:
 def on_images(fold: str, s: SimpleNamespace) -> tuple[Learner, Data]:
     """What `unfreeze` will train."""
     header, network = training.load(fold, "progressive", s)
-    data = training.image_data(fold, header, s.unfreeze.batch_size, s).at(s.unfreeze.size)
+    data = training.image_data(fold, header, s.unfreeze.batch_size, s).at(s.unfreeze.image_size)
     return training.network_learner(header, network, "all", s), data
 
 

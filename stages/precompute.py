@@ -42,7 +42,7 @@ def build(s: SimpleNamespace) -> Network:
 @torch.inference_mode()
 def features(network: Network, pack: Pack, s: SimpleNamespace) -> Iterator[torch.Tensor]:
     """Activations (B, F), batch by batch, in the pack's order."""
-    views = Views(pack, np.arange(len(pack)), s.head.size, transforms=None, seed=0)
+    views = Views(pack, np.arange(len(pack)), s.head.image_size, transforms=None, seed=0)
     keys = chunks([(row, "") for row in range(len(pack))], s.precompute.batch_size)
     batches = load(views, keys, resolve_workers(s.runtime.workers))
     for pixels, _ in tqdm(batches, "precompute", len(keys), unit="batch", disable=None):

@@ -1,6 +1,10 @@
 """The schema of params.yaml: every hyperparameter, its type, its limits and what it means.
 
 A params file is complete: every key is present, and none is unknown. stages/params.py reads it.
+
+No key may be called `size` or `nfiles`: DVC's run-cache takes those for facts about files and
+leaves them out of its key (treeverse/dvc issue 10296), so that a changed size would silently bring
+back the results of the old one.
 """
 
 from __future__ import annotations
@@ -195,7 +199,7 @@ class Fit(Group):
 class Training(Group):
     """A stage that trains at one image size."""
 
-    size: Size
+    image_size: Size
     """Pixels of the square that the network sees."""
     batch_size: Annotated[int, Field(ge=2)]
     """Images a training step."""
@@ -206,7 +210,7 @@ class Training(Group):
 class Step(Group):
     """One size of progressive resizing."""
 
-    size: Size
+    image_size: Size
     """Pixels of the square that the network sees."""
     layers: Literal["head", "all"]
     """Train the head on the frozen backbone, or everything."""
@@ -280,6 +284,11 @@ class Settings(Group):
     @model_validator(mode="after")
     def _belongs_together(self) -> Settings:
         faults = [*_fold_faults(self), *_size_faults(self), *_rate_faults(self)]
+        if self.competition.group_column:
+            faults.append(
+                "competition.group_column: split.method random does not keep groups together; "
+                "set it to null"
+            )
         if self.competition.metric not in METRICS[self.competition.task]:
             faults.append(
                 f"competition.metric: {self.competition.metric} does not score a "
@@ -311,9 +320,9 @@ def _fold_faults(s: Settings) -> Iterator[str]:
 
 def _sizes(s: Settings) -> Iterator[tuple[str, int]]:
     for name in ("head", "augment", "unfreeze"):
-        yield f"{name}.size", getattr(s, name).size
+        yield f"{name}.image_size", getattr(s, name).image_size
     for i, step in enumerate(s.progressive.steps):
-        yield f"progressive.steps.{i}.size", step.size
+        yield f"progressive.steps.{i}.image_size", step.image_size
 
 
 def _size_faults(s: Settings) -> Iterator[str]:

@@ -17,7 +17,7 @@ def main() -> None:
     """Blend, write and check the submission, and score the cross-validation."""
     s = params.load("submission")
     form = labels.read_csv(Archive(paths.RAW), s.competition.sample_submission)
-    table = sample.fill(form, *blended(s))
+    table = sample.fill(form, *blended(s), s.competition.positive_class)
     if faults := list(sample.faults(table, form)):
         raise UserError(f"the submission would be refused: {'; '.join(faults)}.")
     path = paths.SUBMISSIONS / s.submission.file

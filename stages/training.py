@@ -33,7 +33,7 @@ def new_head(s: SimpleNamespace) -> tuple[Header, nn.Module]:
         pool=s.model.pool,
         head_layers=s.model.head_layers,
         dropout=s.model.dropout,
-        size=s.head.size,
+        size=s.head.image_size,
         mean=base.mean,
         std=base.std,
         trained="head",
@@ -119,9 +119,9 @@ def train_on_images(
     rows: list[Row] = []
     for step in (step for step in steps if step.fits):
         learner = network_learner(header, network, step.layers, s)
-        about = {"stage": stage, "size": step.size, "layers": step.layers}
-        fitting.fit_all(learner, data.at(step.size), step.fits, rates, rows, **about)
-        header = header.after(step.size, step.layers)
+        about = {"stage": stage, "size": step.image_size, "layers": step.layers}
+        fitting.fit_all(learner, data.at(step.image_size), step.fits, rates, rows, **about)
+        header = header.after(step.image_size, step.layers)
     checkpoint.save_network(paths.model(fold, stage), header, network)
     write(stage, fold, rows, network.precision)
 

@@ -9,13 +9,14 @@ that any number of processes share it.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from torchvision.io import ImageReadMode, decode_jpeg
+from PIL import Image
 
 from stages.records import whole
 
@@ -48,7 +49,7 @@ class Pack:
         self._row = {name: row for row, name in enumerate(self.names)}
         self._offset = self.index["offset"].to_numpy()
         self._bytes = self.index["bytes"].to_numpy()
-        self._blob = np.memmap(folder / BLOB, mode="c", dtype=np.uint8)
+        self._blob = np.memmap(folder / BLOB, mode="r", dtype=np.uint8)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -67,4 +68,5 @@ class Pack:
 
     def image(self, row: int) -> torch.Tensor:
         """One image, uint8 (3, H, W)."""
-        return decode_jpeg(torch.from_numpy(self.jpeg(row)), ImageReadMode.RGB)
+        pixels = np.array(Image.open(io.BytesIO(self.jpeg(row))))
+        return torch.from_numpy(pixels).permute(2, 0, 1)

@@ -1,0 +1,63 @@
+"""Fixtures that several test files share."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stages.images import decoding, pack
+from stages.learner.fitting import Learner
+from stages.learner.tasks import TASKS
+from stages.settings import Optimizer
+
+
+class Watched(Learner):
+    """A learner that keeps the rates of every optimizer step, one list a new optimizer."""
+
+    def sgd(self, rates):
+        optimizer, steps = super().sgd(rates), []
+        optimizer.register_step_pre_hook(
+            lambda o, *_: steps.append([group["lr"] for group in o.param_groups])
+        )
+        self.optimizers = [*getattr(self, "optimizers", []), steps]
+        return optimizer
+
+
+@pytest.fixture
+def make_learner():
+    """Make a watched learner of a module on the CPU; one layer group unless told otherwise."""
+
+    def make(module, groups=None, task=TASKS["multiclass"], seed=42):
+        groups = groups or [list(module.parameters())]
+        optimizer = Optimizer(momentum=0.9, weight_decay=0)
+        return Watched(module, groups, task, optimizer, seed, torch.device("cpu"))
+
+    return make
+
+
+@pytest.fixture
+def smooth():
+    """Make a picture, uint8 (H, W, 3), without fine detail: any good resize agrees about it."""
+
+    def make(width, height):
+        y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+        waves = [np.sin(4 * x + y), np.cos(3 * y - x), np.sin(2 * x + 5 * y)]
+        return np.stack([127 + 100 * w for w in waves], axis=-1).round().astype(np.uint8)
+
+    return make
+
+
+@pytest.fixture
+def make_pack(tmp_path):
+    """Write pictures (by name, arrays (H, W, 3)) to a pack, as JPEGs, and open it."""
+
+    def make(pictures, folder="pack"):
+        def images():
+            for name, pixels in pictures.items():
+                image = Image.fromarray(pixels)
+                yield name, decoding.to_jpeg(image, 95), image.size
+
+        pack.write(tmp_path / folder, images())
+        return pack.Pack(tmp_path / folder)
+
+    return make

@@ -1,0 +1,253 @@
+"""Fitting: rates, printed losses, whole-set scores, names of epochs, repeatability."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from stages.errors import UserError
+from stages.images.loading import chunks
+from stages.learner import activations, fitting
+from stages.learner.data import ActivationData
+from stages.learner.fitting import Rates
+from stages.settings import Fit
+
+NO_FINDER = Rates(suggestion=None, ratio=10)
+
+
+def random_pair(rows, features=6, classes=3):
+    generator = torch.Generator().manual_seed(rows)
+    inputs = torch.randn(rows, features, generator=generator)
+    return inputs, torch.randint(0, classes, (rows,), generator=generator)
+
+
+def small_data(rows=20, batch_size=4, seed=1):
+    return ActivationData(random_pair(rows), random_pair(7), batch_size, seed)
+
+
+def module_with_dropout():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.BatchNorm1d(6), nn.Dropout(0.5), nn.Linear(6, 3))
+
+
+def run(learner, data, *fits, rows=None, rates=NO_FINDER):
+    rows = [] if rows is None else rows
+    fitting.fit_all(learner, data, fits, rates, rows, stage="head", size=64, layers="head")
+    return rows
+
+
+def named(learner, data, names):
+    """Rows of one constant fit over the epochs named."""
+    fit = Fit(lr=0.01, cycles=len(names))
+    return list(fitting.fit(learner, data, fit, [0.01], names))
+
+
+def recorded(losses):
+    """The multiclass task, which keeps every training loss."""
+
+    def loss(outputs, targets):
+        value = F.cross_entropy(outputs, targets)
+        if outputs.requires_grad:
+            losses.append(value.item())
+        return value
+
+    return SimpleNamespace(loss=loss)
+
+
+def test_every_step_has_the_rate_of_the_schedule(make_learner):
+    learner, data = make_learner(module_with_dropout()), small_data()
+    run(learner, data, Fit(lr=0.1, cycles=2, cycle_len=1, cycle_mult=2))
+    assert data.steps == 5
+    cosine = [[(1 + np.cos(np.pi * t / n)) / 2 for t in range(n)] for n in (5, 10)]
+    expected = 0.1 * np.array([0.01, *cosine[0][1:], *cosine[1]])
+    np.testing.assert_allclose(np.array(learner.optimizers[0])[:, 0], expected)
+
+
+def test_layer_groups_have_their_own_rates_on_one_schedule(make_learner):
+    module = module_with_dropout()
+    learner = make_learner(module, [list(module[i].parameters()) for i in (0, 2)])
+    run(learner, small_data(), Fit(lr=[0.01, 0.1], cycles=1, cycle_len=1))
+    first, last = np.array(learner.optimizers[0]).T
+    np.testing.assert_allclose(first * 10, last)
+    assert last[1] == pytest.approx(0.1 * (1 + np.cos(np.pi / 5)) / 2)
+
+
+def test_each_fit_has_a_fresh_optimizer(make_learner):
+    learner = make_learner(module_with_dropout())
+    run(learner, small_data(), Fit(lr=0.1, cycles=1), Fit(lr=0.2, cycles=2))
+    assert [steps[0] for steps in learner.optimizers] == [[0.1], [0.2]]
+    assert [len(steps) for steps in learner.optimizers] == [5, 10]
+
+
+def test_the_rate_of_a_row_is_the_highest_of_its_epoch(make_learner):
+    fits = Fit(lr=0.1, cycles=2, cycle_len=2)
+    rows = run(make_learner(module_with_dropout()), small_data(), fits)
+    later = 0.1 * (1 + np.cos(np.pi * 5 / 10)) / 2
+    assert [row["lr"] for row in rows][1:] == pytest.approx([later, 0.1, later])
+
+
+def test_the_training_loss_is_a_debiased_average_over_the_whole_fit(make_learner):
+    losses = []
+    learner = make_learner(module_with_dropout(), task=recorded(losses))
+    rows = run(learner, small_data(), Fit(lr=0.1, cycles=3))
+    average, expected = 0, []
+    for k, loss in enumerate(losses, 1):
+        average = 0.98 * average + 0.02 * loss
+        expected.append(average / (1 - 0.98**k))
+    assert [row["train_loss"] for row in rows] == pytest.approx(expected[4::5], rel=1e-5)
+
+
+def test_scores_are_of_the_whole_set_and_no_mean_of_batches(make_learner):
+    """Batches of 4, 4 and 3 with 4, 4 and 0 right: 8/11, where their mean would be 2/3."""
+    outputs = 3 * F.one_hot(torch.tensor([0, 1] * 5 + [0])).float()
+    targets = torch.tensor([0, 1] * 4 + [1, 0, 1])
+    data = ActivationData(random_pair(8), (outputs, targets), 4, seed=1)
+    learner = make_learner(nn.Identity(), [[nn.Parameter(torch.zeros(1))]])
+    [[_, valid]] = data.epochs(["any"])
+    scores = fitting.evaluate(learner, valid)
+    assert scores["accuracy"] == pytest.approx(8 / 11)
+    right, wrong = np.log(1 + np.exp(-3)), np.log(1 + np.exp(3))
+    assert scores["valid_loss"] == pytest.approx((8 * right + 3 * wrong) / 11)
+
+
+def test_scores_are_taken_without_dropout_and_leave_statistics_alone(make_learner):
+    module, data = module_with_dropout(), small_data()
+    [row] = run(make_learner(module), data, Fit(lr=0.1, cycles=1))
+    with torch.inference_mode():
+        outputs = module.eval()(data.valid[0])
+    loss = F.cross_entropy(outputs, data.valid[1]).item()
+    assert row["valid_loss"] == pytest.approx(loss, rel=1e-6)
+
+
+def test_without_validation_rows_there_are_no_scores(make_learner, capsys):
+    data = ActivationData(random_pair(8), (torch.empty(0, 6), torch.empty(0).long()), 4, seed=1)
+    [row] = run(make_learner(module_with_dropout()), data, Fit(lr=0.1, cycles=1))
+    assert row["valid_loss"] is None
+    assert row["accuracy"] is None
+    assert capsys.readouterr().out.split()[-2:] == ["-", "-"]
+
+
+def test_epochs_are_counted_on_over_all_fits(make_learner):
+    rows = run(make_learner(module_with_dropout()), small_data(), *[Fit(lr=0.1, cycles=2)] * 2)
+    run(make_learner(module_with_dropout()), small_data(), Fit(lr=0.1, cycles=1), rows=rows)
+    assert [row["epoch"] for row in rows] == [0, 1, 2, 3, 4]
+
+
+def test_epochs_are_named_by_stage_and_number(make_learner):
+    data, names = small_data(), []
+    epochs = data.epochs
+    data.epochs = lambda wanted: names.extend(wanted) or epochs(wanted)
+    run(make_learner(module_with_dropout()), data, Fit(lr=0.1, cycles=2), Fit(lr=0.1, cycles=1))
+    assert names == ["head/0", "head/1", "head/2"]
+
+
+def test_rows_say_stage_size_and_layers_and_the_heading_is_printed_once(make_learner, capsys):
+    rows = run(make_learner(module_with_dropout()), small_data(), *[Fit(lr=0.1, cycles=2)] * 2)
+    assert all((r["stage"], r["size"], r["layers"]) == ("head", 64, "head") for r in rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert lines[0].split() == "epoch size layers lr train_loss valid_loss accuracy".split()
+
+
+def test_training_lowers_the_loss(make_learner):
+    inputs, _ = random_pair(60)
+    pair = inputs, (inputs[:, 0] > 0).long()
+    data = ActivationData(pair, pair, 10, seed=1)
+    rows = run(make_learner(nn.Linear(6, 2)), data, Fit(lr=0.1, cycles=4, cycle_len=1))
+    assert rows[-1]["accuracy"] > 0.95
+
+
+def test_lr_auto_is_the_finders_suggestion_and_earlier_groups_a_ratio_lower():
+    rates = Rates(suggestion=0.02, ratio=10)
+    assert rates.of(Fit(lr="auto", cycles=1), 1) == [0.02]
+    assert rates.of(Fit(lr="auto", cycles=1), 3) == pytest.approx([2e-4, 2e-3, 2e-2])
+
+
+def test_a_rate_that_is_given_needs_no_finder():
+    assert NO_FINDER.of(Fit(lr=0.1, cycles=1), 3) == [0.1] * 3
+
+
+def test_lr_auto_without_a_suggestion_asks_for_a_number():
+    with pytest.raises(UserError, match="give the rate as a number"):
+        NO_FINDER.of(Fit(lr="auto", cycles=1), 1)
+
+
+def test_a_last_batch_of_one_joins_the_one_before(make_learner):
+    """BatchNorm cannot train on a single row."""
+    data = small_data(rows=9)
+    [[train, _]] = data.epochs(["any"])
+    assert [len(targets) for _, targets in train] == [4, 5]
+    assert data.steps == 2
+    assert len(run(make_learner(module_with_dropout()), data, Fit(lr=0.1, cycles=1))) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "sizes"),
+    [(8, 4, [4, 4]), (10, 4, [4, 4, 2]), (9, 4, [4, 5]), (1, 4, [1]), (3, 1, [1, 2]), (0, 4, [])],
+)
+def test_chunks(rows, size, sizes):
+    cuts = chunks(range(rows), size)
+    assert [len(cut) for cut in cuts] == sizes
+    assert [i for cut in cuts for i in cut] == list(range(rows))
+
+
+def test_an_epoch_trains_once_on_every_row():
+    data = small_data(rows=21)
+    [[train, valid]] = data.epochs(["head/0"])
+    inputs = torch.cat([x for x, _ in train])
+    assert sorted(inputs[:, 0].tolist()) == sorted(data.train[0][:, 0].tolist())
+    assert torch.equal(torch.cat([x for x, _ in valid]), data.valid[0])
+
+
+def test_the_same_seed_gives_the_same_bits(make_learner):
+    results = []
+    for noise in (1, 2):
+        module = module_with_dropout()
+        torch.manual_seed(noise)
+        rows = run(make_learner(module), small_data(), Fit(lr=0.1, cycles=2, cycle_len=1))
+        weights = [t.numpy().tobytes() for t in module.state_dict().values()]
+        results.append((json.dumps(rows), weights))
+    assert results[0] == results[1]
+
+
+def test_another_seed_gives_another_training(make_learner):
+    found = [
+        run(make_learner(module_with_dropout(), seed=s), small_data(), Fit(lr=0.1, cycles=1))
+        for s in (1, 2)
+    ]
+    assert found[0][0]["train_loss"] != found[1][0]["train_loss"]
+
+
+def test_an_epoch_repeated_by_itself_has_the_same_batches_and_dropout(make_learner):
+    def seen(names):
+        module, kept = module_with_dropout(), []
+        module[1].register_forward_hook(lambda m, _, out: kept.append(out == 0))
+        module[0] = nn.Identity()  # what dropout is given must not depend on training so far
+        named(make_learner(module), small_data(), names)
+        per_epoch = len(kept) // len(names)
+        return torch.cat(kept[-per_epoch:])
+
+    assert torch.equal(seen(["head/0", "head/1"]), seen(["head/1"]))
+    assert not torch.equal(seen(["head/0"]), seen(["head/1"]))
+
+
+def test_an_epochs_order_depends_on_seed_and_name_alone():
+    def order(name, seed=1):
+        [*_, (train, _)] = small_data(seed=seed).epochs(["other", name])
+        return torch.cat([y for _, y in train]).tolist()
+
+    assert order("head/1") == order("head/1")
+    assert order("head/1") != order("head/2")
+    assert order("head/1") != order("head/1", seed=2)
+
+
+def test_activations_are_read_by_name_whatever_the_order(tmp_path):
+    names = ["train/b.jpg", "NA", "train/a.jpg"]
+    batches = [torch.tensor([[1.0, 2], [3, 4]]), torch.tensor([[5.0, 6]])]
+    activations.write(tmp_path, names, batches, width=2)
+    found = activations.read(tmp_path, ["train/a.jpg", "train/b.jpg", "NA", "NA"])
+    assert found.tolist() == [[5, 6], [1, 2], [3, 4], [3, 4]]

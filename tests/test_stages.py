@@ -1,0 +1,206 @@
+"""The stages as a pipeline, run in this process on a tiny competition of real image files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from stages.competition.folds import get_cv_idxs
+from stages.learner import checkpoint
+from tests.project import CLASSES, TEST, TRAIN, edit, run_all, run_stage, write_competition
+from tests.project import write_project as project
+
+MODELS = ["head", "augment", "progressive", "unfreeze"]
+LATE = ["augment", "progressive", "find_lr_unfreeze", "unfreeze", "tta", "interpret", "submission"]
+
+
+@pytest.fixture(scope="module")
+def competition(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("competition")
+    write_competition(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(competition: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose stages have all run, for two folds."""
+    folder = project(tmp_path_factory.mktemp("finished"), competition, folds=[0, 1])
+    run_all(folder, ["0", "1"])
+    return folder
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "p")
+
+
+def metrics(folder: Path, stage: str, fold: str = "") -> dict:
+    return json.loads((folder / "metrics" / fold / f"{stage}.json").read_text())
+
+
+def model(folder: Path, stage: str, fold: str = "0") -> Path:
+    return folder / f"data/models/{fold}/{stage}.safetensors"
+
+
+def test_the_submission_has_the_samples_columns_ids_and_order(
+    finished: Path, competition: Path
+) -> None:
+    got = pd.read_csv(finished / "submissions/submission.csv", dtype={"id": str})
+    sample = pd.read_csv(competition / "sample_submission.csv", dtype={"id": str})
+    assert list(got.columns) == list(sample.columns)
+    assert list(got["id"]) == list(sample["id"])
+    assert len(got) == TEST
+    np.testing.assert_allclose(got.iloc[:, 1:].sum(axis=1), 1, atol=1e-6)
+
+
+def test_the_submission_is_the_mean_of_the_folds(finished: Path) -> None:
+    folds = [pd.read_csv(finished / f"data/predictions/{f}/test.csv", dtype={"id": str})
+             for f in (0, 1)]  # fmt: skip
+    mean = (folds[0].set_index("id") + folds[1].set_index("id")) / 2
+    got = pd.read_csv(finished / "submissions/submission.csv", dtype={"id": str}).set_index("id")
+    np.testing.assert_allclose(got[CLASSES], mean.loc[got.index, CLASSES], atol=1e-8)
+
+
+def test_a_fold_validates_the_rows_of_get_cv_idxs(finished: Path) -> None:
+    for fold in (0, 1):
+        rows = pd.read_csv(finished / f"data/predictions/{fold}/validation.csv", dtype={"id": str})
+        expected = sorted(get_cv_idxs(TRAIN, fold))
+        assert list(rows["id"]) == [f"{i:03d}" for i in expected]
+
+
+def test_the_score_is_over_all_out_of_fold_rows(finished: Path) -> None:
+    right, losses = [], []
+    for fold in (0, 1):
+        table = pd.read_csv(finished / f"data/predictions/{fold}/validation.csv", dtype={"id": str})
+        truth = [CLASSES[int(i) % 3] for i in table["id"]]
+        right += list(table[CLASSES].idxmax(axis=1) == truth)
+        losses += [-np.log(row[t]) for (_, row), t in zip(table.iterrows(), truth, strict=True)]
+    found = metrics(finished, "submission")
+    assert found["validation_rows"] == len(right) == 18
+    assert found["cv_accuracy"] == pytest.approx(np.mean(right))
+    assert found["cv_log_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_the_colours_are_learned(finished: Path) -> None:
+    assert metrics(finished, "submission")["cv_accuracy"] > 0.8
+
+
+def test_the_finder_leaves_a_curve_a_picture_and_a_suggestion(finished: Path) -> None:
+    curve = pd.read_csv(finished / "data/rates/0/head.csv")
+    assert curve["lr"].iloc[0] == pytest.approx(1e-5)
+    assert (curve["lr"].diff().dropna() > 0).all()
+    assert Image.open(finished / "reports/0/find_lr_head.png").size[0] > 300
+    assert set(metrics(finished, "find_lr_head", "0")) == {"suggestion"}
+
+
+def test_history_has_a_row_an_epoch(finished: Path) -> None:
+    history = pd.read_csv(finished / "data/history/0/unfreeze.csv")
+    assert list(history["epoch"]) == [0, 1, 2]  # 1 + 2 epochs: two cycles, cycle_mult 2
+    assert history[["train_loss", "valid_loss", "accuracy"]].notna().all(axis=None)
+
+
+def test_a_checkpoint_says_what_it_is(finished: Path) -> None:
+    header = checkpoint.read_header(model(finished, "unfreeze"))
+    assert header.classes == CLASSES
+    assert (header.architecture, header.size, header.trained) == ("test_efficientnet", 48, "all")
+
+
+def test_the_backbone_is_in_a_checkpoint_only_once_it_was_trained(finished: Path) -> None:
+    sizes = {stage: model(finished, stage).stat().st_size for stage in MODELS}
+    assert sizes["head"] == sizes["augment"] < sizes["unfreeze"] / 3
+    assert checkpoint.read_header(model(finished, "progressive")).trained == "head"
+
+
+def test_hardware_is_recorded_with_the_metrics(finished: Path) -> None:
+    found = metrics(finished, "unfreeze", "0")
+    assert found["device"] == "cpu"
+    assert found["threads"] >= 1
+    assert "training" in found["precision"]
+
+
+def test_a_stage_without_fits_passes_the_model_on(copied: Path) -> None:
+    edit(copied / "params.yaml", **{"augment.fits": [], "progressive.steps": []})
+    run_all(copied, ["0"], ["augment", "progressive"])
+    first, last = (checkpoint.load_file(model(copied, s)) for s in ("head", "progressive"))
+    assert all((first[name] == last[name]).all() for name in first)
+    assert model(copied, "head").read_bytes() == model(copied, "progressive").read_bytes()
+    assert metrics(copied, "progressive", "0")["epochs"] == 0
+
+
+def test_a_run_without_any_unfreezing_predicts(copied: Path) -> None:
+    edit(copied / "params.yaml", **{"unfreeze.fits": [], "find_lr.before": ["head"], "folds": [0]})
+    run_all(copied, ["0"], LATE)
+    assert metrics(copied, "find_lr_unfreeze", "0") == {"suggestion": None}
+    assert checkpoint.read_header(model(copied, "unfreeze")).trained == "head"
+    assert metrics(copied, "submission")["validation_rows"] == 9
+
+
+def test_full_trains_on_every_row_and_validates_none(copied: Path) -> None:
+    edit(copied / "params.yaml", folds=["full"])
+    run_all(copied, ["full"], ["find_lr_head", "head", *LATE])
+    assert pd.read_csv(copied / "data/predictions/full/validation.csv").empty
+    assert metrics(copied, "submission")["validation_rows"] == 0
+    assert "cv_log_loss" not in metrics(copied, "submission")
+    assert len(pd.read_csv(copied / "submissions/submission.csv")) == TEST
+    history = pd.read_csv(copied / "data/history/full/head.csv")
+    assert history["valid_loss"].isna().all()
+
+
+def test_a_fold_taken_out_of_params_is_left_out_though_its_files_remain(copied: Path) -> None:
+    edit(copied / "params.yaml", folds=[0])
+    run_all(copied, [], ["submission"])
+    one = pd.read_csv(copied / "data/predictions/0/test.csv", dtype={"id": str}).set_index("id")
+    got = pd.read_csv(copied / "submissions/submission.csv", dtype={"id": str}).set_index("id")
+    np.testing.assert_allclose(got[CLASSES], one.loc[got.index, CLASSES], atol=1e-8)
+
+
+def test_workers_and_file_order_change_no_byte(finished: Path, tmp_path: Path) -> None:
+    backwards = tmp_path / "competition"
+    write_competition(backwards, names=list(reversed(range(TRAIN + TEST))))
+    folder = project(tmp_path / "p", backwards, folds=[0, 1], **{"runtime.workers": 2})
+    run_all(folder, ["0", "1"])
+    for name in ("submissions/submission.csv", "data/models/1/unfreeze.safetensors"):
+        assert (folder / name).read_bytes() == (finished / name).read_bytes(), name
+
+
+def test_lr_auto_is_what_the_finder_suggested(copied: Path) -> None:
+    path = copied / "metrics/0/find_lr_head.json"
+    path.write_text('{"suggestion": 0.02}')
+    run_stage(copied, "augment", "0")
+    highest = pd.read_csv(copied / "data/history/0/augment.csv")["lr"].iloc[0]
+    second_of_five = (1 + np.cos(np.pi / 5)) / 2  # the first batch is the warm start
+    assert highest == pytest.approx(0.02 * second_of_five, rel=1e-5)
+
+
+def test_lr_auto_without_a_slope_asks_for_a_number(copied: Path) -> None:
+    (copied / "metrics/0/find_lr_head.json").write_text('{"suggestion": null}')
+    result = run_stage(copied, "augment", "0")
+    assert result.exit_code == 1
+    assert "give the rate as a number" in result.output
+
+
+def test_a_broken_image_is_named(competition: Path, tmp_path: Path) -> None:
+    source = shutil.copytree(competition, tmp_path / "c")
+    (source / "train/003.jpg").write_text("not an image")
+    folder = project(tmp_path / "p", source)
+    run_all(folder, [], ["fetch"])
+    result = run_stage(folder, "resize")
+    assert result.exit_code == 1
+    assert "train/003.jpg" in result.output
+    assert not (folder / "data/resized/images.bin").exists()
+
+
+def test_a_mistyped_key_stops_the_first_stage(competition: Path, tmp_path: Path) -> None:
+    folder = project(tmp_path, competition)
+    path = folder / "params.yaml"
+    path.write_text(path.read_text().replace("plain_weight:", "plain_wieght:"))
+    result = run_stage(folder, "fetch")
+    assert result.exit_code == 2
+    assert "tta.plain_wieght" in result.output
+    assert "tta.plain_weight" in result.output
