@@ -246,7 +246,7 @@ class Submission(Group):
     blend: Literal["mean", "gmean"]
     """How folds are averaged: arithmetic, or geometric (what fastai's first TTA did)."""
     clip: Annotated[float, Field(ge=0, lt=0.5)]
-    """Keep probabilities this far from 0 and 1."""
+    """Clip probabilities this far from 0 and 1, before rows are made to sum to 1 again."""
 
 
 class Runtime(Group):

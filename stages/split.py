@@ -8,6 +8,7 @@ import pandas as pd
 from stages import params, paths, records
 from stages.competition import folds, labels, tables
 from stages.competition.archive import Archive
+from stages.errors import UserError
 
 
 @click.command()
@@ -16,6 +17,8 @@ def main() -> None:
     s = params.load("split")
     archive = Archive(paths.RAW)
     rows = labels.table(archive, s.competition)
+    if s.split.val_pct * len(rows) < 1:
+        raise UserError(f"split.val_pct: a fold of {len(rows)} rows would be empty; raise it.")
     rows["fold"] = folds.assign(len(rows), s.split.folds, s.split.val_pct, s.split.seed)
     test = test_rows(archive, s.competition)
     for path, table in ((paths.FOLDS, rows), (paths.TEST, test)):

@@ -23,6 +23,12 @@ class Watched(Learner):
         return optimizer
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    """The tensors here are tiny: on a busy machine threads would wait for each other."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def make_learner():
     """Make a watched learner of a module on the CPU; one layer group unless told otherwise."""
@@ -40,7 +46,7 @@ def smooth():
     """Make a picture, uint8 (H, W, 3), without fine detail: any good resize agrees about it."""
 
     def make(width, height):
-        y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+        y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
         waves = [np.sin(4 * x + y), np.cos(3 * y - x), np.sin(2 * x + 5 * y)]
         return np.stack([127 + 100 * w for w in waves], axis=-1).round().astype(np.uint8)
 

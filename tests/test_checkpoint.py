@@ -129,7 +129,7 @@ def test_a_checkpoint_without_its_tensors_is_refused(network, backbone, path):
     tensors = {f"head.{name}": t for name, t in network.head.state_dict().items()}
     del tensors["head.2.weight"]
     checkpoint.save(path, HEADER, tensors)
-    with pytest.raises(UserError, match="2.weight"):
+    with pytest.raises(UserError, match=r"2\.weight"):
         checkpoint.load_network(path, backbone)
 
 

@@ -47,10 +47,12 @@ def leaderboard(submission: pd.DataFrame) -> dict[str, float]:
     """
     _, digits, is_test = _digits()
     answers = {f"{i:04d}": digit for i, digit in enumerate(digits) if is_test[i]}
-    if list(submission.columns) != ["id", *CLASSES] or set(submission["id"]) != set(answers):
+    if list(submission.columns) != ["id", *CLASSES] or sorted(submission["id"]) != sorted(answers):
         raise UserError("this is not a submission of the bundled competition (source: demo).")
     truth = submission["id"].map(answers).to_numpy()
     probabilities = submission[CLASSES].to_numpy(dtype=float)
+    if not np.isfinite(probabilities).all():
+        raise UserError("the submission has missing or infinite values; Kaggle would refuse it.")
     return {
         "log_loss": metrics.score("log_loss", truth, probabilities),
         "accuracy": metrics.score("accuracy", truth, probabilities),

@@ -19,7 +19,7 @@ def get_cv_idxs(n: int, cv_idx: int = 0, val_pct: float = 0.2, seed: int = 42) -
 
     """
     size = int(val_pct * n)
-    if not 0 <= cv_idx * size <= n - size:
+    if not (size and 0 <= cv_idx * size <= n - size):
         raise ValueError(f"there is no fold {cv_idx} of {size} rows among {n} rows")
     permutation = np.random.RandomState(seed).permutation(n)
     return permutation[cv_idx * size : (cv_idx + 1) * size]

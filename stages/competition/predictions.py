@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,8 +22,11 @@ def write(path: Path, ids: Iterable[str], classes: list[str], values: np.ndarray
 
 def read(path: Path) -> tuple[list[str], list[str], np.ndarray]:
     """Ids, classes and values (N, C) of a table that `write` wrote."""
-    table = pd.read_csv(path, dtype={0: str}, keep_default_na=False)
-    return list(table.iloc[:, 0]), list(table.columns[1:]), table.iloc[:, 1:].to_numpy(float)
+    with path.open(encoding="utf-8", newline="") as file:
+        _, *classes = next(csv.reader(file))  # pandas would rename a class that is called id
+        table = pd.read_csv(file, header=None, dtype={0: str}, keep_default_na=False,
+                            names=range(len(classes) + 1))  # fmt: skip
+    return list(table[0]), classes, table.iloc[:, 1:].to_numpy(float)
 
 
 def blend(stack: np.ndarray, how: str) -> np.ndarray:
@@ -34,6 +38,6 @@ def blend(stack: np.ndarray, how: str) -> np.ndarray:
 
 
 def clip(probabilities: np.ndarray, margin: float) -> np.ndarray:
-    """Keep probabilities (N, C) `margin` away from 0 and 1, and rows summing to 1."""
+    """Clip probabilities (N, C) to margin .. 1 - margin, then make rows sum to 1 again."""
     kept = probabilities.clip(margin, 1 - margin)
     return kept / kept.sum(axis=1, keepdims=True)

@@ -63,7 +63,9 @@ def faults(submission: pd.DataFrame, sample: pd.DataFrame) -> Iterator[str]:
     if list(submission[id_column]) != list(sample[id_column]):
         yield f"{id_column} differs from the sample's in its values or their order"
     values = submission.iloc[:, 1:].to_numpy(dtype=float)
-    if not np.isfinite(values).all():
+    if submission.empty:
+        yield "there are no rows"
+    elif not np.isfinite(values).all():
         yield "some values are missing or infinite"
     elif values.min() < 0 or values.max() > 1:
         yield "some probabilities are outside 0 to 1"

@@ -18,10 +18,13 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
         OSError, ValueError, SyntaxError: Pillow cannot read the file.
 
     """
-    image = Image.open(io.BytesIO(data))
-    if at_least:
-        image.draft("RGB", (at_least, at_least))
-    image.load()
+    try:
+        image = Image.open(io.BytesIO(data))
+        if at_least:
+            image.draft("RGB", (at_least, at_least))
+        image.load()
+    except Image.DecompressionBombError as error:
+        raise ValueError(error) from None
     return to_rgb(ImageOps.exif_transpose(image))
 
 

@@ -109,9 +109,16 @@ def load_network(path: Path, backbone: Path) -> Network:
     tensors = load_file(path)
     body = build_backbone(header.architecture)
     trained = _without("backbone", tensors)
-    body.load_state_dict(trained if header.trained == "all" else load_file(backbone))
     head = header.build_head(base.features)
-    head.load_state_dict(_without("head", tensors))
+    try:
+        body.load_state_dict(trained if header.trained == "all" else load_file(backbone))
+        head.load_state_dict(_without("head", tensors))
+    except RuntimeError as error:
+        difference = str(error).split("\n")[1].strip(" \t.")
+        raise UserError(
+            f"{path} is not the {header.architecture} that it says it is ({difference}); delete it "
+            "and run `dvc repro`."
+        ) from None
     return Network(body, head, header.pool, header.mean, header.std)
 
 

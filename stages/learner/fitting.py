@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import click
 import numpy as np
 import torch
 from torch import nn
@@ -213,8 +212,8 @@ def show(rows: Sequence[Row]) -> None:
     """Print the lesson's table: the last of `rows`, and before the first one the heading."""
     columns = [c for c in COLUMNS if c != "stage"]
     if len(rows) == 1:
-        click.echo("".join(f"{c:>12}" for c in columns))
-    click.echo("".join(f"{_cell(rows[-1].get(c)):>12}" for c in columns))
+        tqdm.write("".join(f"{c:>12}" for c in columns))
+    tqdm.write("".join(f"{_cell(rows[-1].get(c)):>12}" for c in columns))
 
 
 def _cell(value: float | int | str | None) -> str:

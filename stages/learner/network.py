@@ -67,7 +67,10 @@ def build_backbone(architecture: str) -> nn.Module:
         near = difflib.get_close_matches(architecture, timm.list_models(), n=1)
         hint = f"; did you mean {near[0]}?" if near else ", see timm.list_models()."
         raise UserError(f"model.architecture: timm knows no {architecture!r}{hint}")
-    return timm.create_model(architecture, pretrained=False, num_classes=0)
+    try:  # a vision transformer then takes any image size, interpolating its positions
+        return timm.create_model(architecture, num_classes=0, dynamic_img_size=True)
+    except TypeError:
+        return timm.create_model(architecture, num_classes=0)
 
 
 class Network(nn.Module):

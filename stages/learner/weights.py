@@ -52,17 +52,19 @@ def read(path: Path) -> Tensors:
         UserError: there is no such file, or it is neither.
 
     """
-    if not path.exists():
+    if not path.is_file():
         raise UserError(f"model.weights: there is no file {path}.")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
+        found = found.get("state_dict", found)
+        return {str(name): tensor for name, tensor in found.items() if tensor.shape is not None}
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError,
+            AttributeError):  # fmt: skip
         raise UserError(
-            f"model.weights: {path} is neither safetensors nor a torch file of plain weights."
+            f"model.weights: {path} is neither safetensors nor a torch file of named tensors."
         ) from None
-    return found.get("state_dict", found)
 
 
 def match(backbone: nn.Module, tensors: Tensors, source: str) -> Tensors:
