@@ -9,7 +9,7 @@ READY  := $(VENV)/ready
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test lint clean
+.PHONY: help install repro test lint
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +32,3 @@ test: $(READY) lint ## run the tests
 lint: $(READY) ## check style
 	ruff check .
 	ruff format --check .
-
-clean: ## remove everything that can be made again
-	rm -rf $(VENV) data/* reports work .dvc/cache .dvc/tmp

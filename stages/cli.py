@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from stages import params, paths, records
+from stages.errors import SettingsError
 from stages.settings import Settings
 
 
@@ -18,9 +19,15 @@ def main() -> None:
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 def check(files: tuple[Path, ...]) -> None:
     """Check params files as a whole (params.yaml if none is named)."""
+    faults = []
     for file in files or (paths.PARAMS,):
-        params.read(file)
-        click.echo(f"{file}: good.")
+        try:
+            params.read(file)
+            click.echo(f"{file}: good.")
+        except SettingsError as error:
+            faults.append(error.message)
+    if faults:
+        raise SettingsError("\n".join(faults))
 
 
 @main.command()

@@ -18,7 +18,7 @@ def main() -> None:
     slug, source = s.competition.slug, s.competition.source
     target = paths.RAW / f"{slug}.zip"
     if source == "kaggle":
-        kaggle.download(slug, paths.RAW)
+        download(slug, target)
     elif source == "demo":
         build_demo(target)
     else:
@@ -26,6 +26,13 @@ def main() -> None:
     with zipfile.ZipFile(target) as archive:
         files = [m for m in archive.infolist() if not m.is_dir()]
     records.write_metrics("fetch", {"files": len(files), "bytes": target.stat().st_size})
+
+
+def download(slug: str, target: Path) -> None:
+    """Download outside DVC's outs, which it clears before each run: a cut download is resumed."""
+    archive = kaggle.download(slug, paths.DOWNLOADS)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(archive, target)
 
 
 def build_demo(target: Path) -> None:

@@ -8,13 +8,16 @@ stale.
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 
 from stages import paths
 from stages.errors import SettingsError
@@ -37,73 +40,134 @@ def read(path: Path = paths.PARAMS) -> Settings:
         SettingsError: one sentence a fault, each naming the file, the key and the remedy.
 
     """
-    try:
-        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise SettingsError(f"{path}: there is no such file; run this where {path} is.") from None
-    except (YAMLError, UnicodeDecodeError, ValueError) as error:
-        raise SettingsError(f"{path}: not readable as YAML: {_first_line(error)}.") from None
-    if not isinstance(document, dict):
-        raise SettingsError(f"{path}: expected groups of keys such as `competition:`.")
+    document = _document(path)
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        raise SettingsError("\n".join(f"{path}: {s}." for s in _sentences(error))) from None
+        found = [_Fault.of(e) for e in error.errors(include_url=False)]
+        raise SettingsError("\n".join(f"{path}: {s}" for s in _sentences(found))) from None
 
 
-def _first_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text.split(" To suppress this check")[0]
+def _document(path: Path) -> dict[str, Any]:
+    """The groups of a params file, read as YAML 1.2, as DVC does: 1e-3 is a number."""
+    try:
+        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: there is no such file; run this where it is.") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}.") from None
+    except MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        said = ", ".join(filter(None, [error.context, error.problem]))
+        raise SettingsError(f"{path}: {line}not YAML: {said}.") from None
+    except (YAMLError, ValueError) as error:
+        raise SettingsError(f"{path}: not YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(document, dict):
+        raise SettingsError(f"{path}: expected groups of keys such as `competition:`.")
+    return document
 
 
-def _sentences(error: ValidationError) -> list[str]:
-    """One sentence a fault; alternatives of a value are joined, a mistyped key is one fault."""
-    faults: dict[str, list[dict[str, Any]]] = {}
-    for fault in error.errors(include_url=False):
-        faults.setdefault(_dotted(fault), []).append(dict(fault))
-    said, meant = [], set()
-    for key, found in faults.items():
-        if found[0]["type"] == "extra_forbidden":
-            near = _nearest(key)
-            meant.add(near)
-            said.append(f"unknown key {key}{f'; did you mean {near}?' if near else ''}".rstrip("?"))
-    for key, found in faults.items():
-        if found[0]["type"] == "missing" and key not in meant:
-            said.append(f"{key} is missing; every key is needed")
-        elif found[0]["type"] == "value_error":
-            lines = str(found[0]["ctx"]["error"]).split("\n")
-            said.extend(f"{key}: {line}" if key else line for line in lines)
-        elif found[0]["type"] not in ("missing", "extra_forbidden"):
-            expected = " or ".join(_expected(f["msg"]) for f in found)
-            said.append(f"{key}: {expected}, not {found[0]['input']!r}")
-    return said
+@dataclass(frozen=True)
+class _Fault:
+    """One of pydantic's errors, under the key that the user wrote."""
+
+    key: str
+    kind: str
+    given: Any
+    said: Any
+
+    @classmethod
+    def of(cls, error: Any) -> _Fault:
+        names = {part for key in keys() for part in key.split(".")}
+        kind = "unknown" if error["type"] in ("extra_forbidden", "invalid_key") else error["type"]
+        *parents, leaf = error["loc"] or [""]
+        own = kind in ("unknown", "missing")  # else it may be a type's name
+        kept = [p for p in parents if isinstance(p, int) or p in names]
+        kept += [leaf] if own or isinstance(leaf, int) or leaf in names else []
+        return cls(".".join(map(str, kept)), kind, error["input"], error.get("ctx", {}))
 
 
-def _expected(message: str) -> str:
-    return message.removeprefix("Input ").rstrip(".")
+def _sentences(faults: list[_Fault]) -> Iterator[str]:
+    """One sentence a fault; a mistyped key is one, and so is a value that fits no alternative."""
+    meant = {near for f in faults if f.kind == "unknown" for near in _nearest(f.key)}
+    for key in dict.fromkeys(f.key for f in faults):
+        same = [f for f in faults if f.key == key]
+        kind = same[0].kind
+        if kind == "value_error":
+            for line in str(same[0].said["error"]).split("\n"):
+                yield f"{key}: {line}." if key else f"{line}."
+        elif kind == "unknown":
+            yield f"unknown key {key}; {_hint(key)}"
+        elif kind == "missing" and key not in meant:
+            yield f"{key} is missing: every key is needed, take it from recipes/."
+        elif kind != "missing" and not any(f.key.startswith(f"{key}.") for f in faults):
+            expected = " or ".join(dict.fromkeys(_expected(f) for f in same))
+            yield f"{key}: expected {expected}, not {_shown(same[0].given)}."
 
 
-def _dotted(fault: Any) -> str:
-    """The key as the user wrote it, without pydantic's names for the alternatives of a type."""
-    names = {key.split(".")[-1] for key in keys()}
-    parts = list(fault["loc"])
-    while parts and fault["type"] not in ("extra_forbidden", "missing"):
-        if isinstance(parts[-1], int) or parts[-1] in names:
-            break
-        parts.pop()
-    return ".".join(map(str, parts))
+EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "model_type": "a group of keys",
+    "literal_error": "{expected}",
+    "greater_than": "a number above {gt:.10g}",
+    "greater_than_equal": "a number of at least {ge:.10g}",
+    "less_than": "a number below {lt:.10g}",
+    "less_than_equal": "a number of at most {le:.10g}",
+    "too_short": "a list of at least {min_length}",
+}
+FORMS = {
+    "competition.slug": "small letters, digits and hyphens, as in the competition's address",
+    "submission.file": "a name of the form submission.csv, without a folder",
+}
+SPELLED = {None: "null", True: "true", False: "false"}
 
 
-def _nearest(key: str) -> str | None:
-    """The schema's key most like `key`: a sibling if one is near, else any."""
-    *parents, leaf = key.split(".")
-    plain = ".".join(p for p in parents if not p.isdigit())
-    siblings = [k.split(".")[-1] for k in keys() if k.rpartition(".")[0] == plain]
-    if near := difflib.get_close_matches(leaf, siblings, n=1):
-        return ".".join([*parents, near[0]])
-    leaves = {k.split(".")[-1]: k for k in keys()}
+def _expected(fault: _Fault) -> str:
+    if fault.kind == "string_pattern_mismatch":
+        return FORMS.get(fault.key, "text of another form")
+    return EXPECTED.get(fault.kind, "another value").format(**fault.said)
+
+
+def _shown(value: Any) -> str:
+    """A value as it is spelled in YAML, shortened."""
+    simple = value is None or isinstance(value, bool)
+    return textwrap.shorten(SPELLED[value] if simple else repr(value), 60, placeholder=" ...")
+
+
+def _hint(key: str) -> str:
+    """What the user may have meant by an unknown key, or what there is."""
+    if near := _nearest(key):
+        return f"did you mean {' or '.join(near)}?"
+    group = key.rpartition(".")[0]
+    return f"{group or 'the file'} has {', '.join(_siblings(group))}."
+
+
+def _siblings(group: str) -> list[str]:
+    """The keys of a group; the numbers of list items do not count."""
+    plain = ".".join(part for part in group.split(".") if not part.isdigit())
+    return [key.rpartition(".")[2] for key in keys() if key.rpartition(".")[0] == plain]
+
+
+def _nearest(key: str) -> list[str]:
+    """The schema's keys most like `key`: siblings, by their whole name or last word, else any."""
+    group, _, leaf = key.rpartition(".")
+    siblings = _siblings(group)
+    for form in (str, _last_word):
+        if near := difflib.get_close_matches(leaf, map(form, siblings), n=1):
+            return [f"{group}.{s}" if group else s for s in siblings if form(s) == near[0]]
+    leaves = [name.rpartition(".")[2] for name in keys()]
     near = difflib.get_close_matches(leaf, leaves, n=1, cutoff=0.75)
-    return leaves[near[0]] if near else None
+    return [name for name in keys() if near and name.rpartition(".")[2] == near[0]]
+
+
+def _last_word(name: str) -> str:
+    return name.rpartition("_")[2]
 
 
 def declared(stage: str, pipeline: Path = paths.PIPELINE) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 
+DOWNLOADS = Path("work/downloads")
 RAW = Path("data/raw")
 FOLDS = Path("data/folds.csv")
 TEST = Path("data/test.csv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -64,7 +65,7 @@ class Archive:
             return (self._folder / name).read_bytes()
         try:
             return holder.read(name)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
             raise UserError(f"{name} cannot be read from its archive: {error}.") from None
 
     def open(self, name: str) -> IO[bytes]:

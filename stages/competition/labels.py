@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from types import SimpleNamespace
@@ -19,64 +20,87 @@ def table(archive: Archive, competition: SimpleNamespace) -> pd.DataFrame:
     csv rows, which validated other images than it said.
 
     Raises:
-        UserError: a shape that is not read yet, a column or an image that is not there.
+        UserError: a shape that is not read yet; a column, a label or an image that is not there.
 
     """
-    if competition.task != "multiclass" or competition.labels in ("folders", "filenames"):
+    _check_shape(competition)
+    rows = read_csv(archive, competition.labels)
+    id_column, label_column = competition.id_column, competition.label_columns[0]
+    for column in (id_column, label_column):
+        if column not in rows:
+            raise UserError(
+                f"{competition.labels} has no column {column!r}; it has {', '.join(rows.columns)}."
+            )
+    ids, labels = rows[id_column], rows[label_column]
+    if (labels == "").any():
+        raise UserError(f"{competition.labels} has no label for id {ids[labels == ''].iloc[0]!r}.")
+    found = images_of(ids, competition.train_images, archive, competition)
+    return pd.DataFrame({"id": ids, "image": found, "label": labels})
+
+
+def _check_shape(competition: SimpleNamespace) -> None:
+    single = competition.task == "multiclass" and len(competition.label_columns) == 1
+    if not single or competition.labels in ("folders", "filenames"):
         raise UserError(
             f"competition.task {competition.task} with labels {competition.labels!r} is not read "
             "yet; what works today is multiclass with one label column of a csv."
         )
-    rows = read_csv(archive, competition.labels)
-    wanted = [competition.id_column, *competition.label_columns]
-    if missing := [c for c in wanted if c not in rows]:
-        raise UserError(
-            f"{competition.labels} has no column {missing[0]!r}; it has {', '.join(rows.columns)}."
-        )
-    found = images_of(rows[competition.id_column], competition.train_images, archive, competition)
-    return pd.DataFrame(
-        {
-            "id": rows[competition.id_column],
-            "image": found,
-            "label": rows[competition.label_columns[0]],
-        }
-    )
 
 
 def read_csv(archive: Archive, name: str) -> pd.DataFrame:
-    """A csv of the competition with every cell as text: 0007 stays 0007, NA stays NA."""
-    return pd.read_csv(
-        archive.open(name), dtype=str, keep_default_na=False, skipinitialspace=True,
-        encoding="utf-8-sig",
-    )  # fmt: skip
+    """A csv of the competition with every cell as text: 0007 stays 0007, NA stays NA.
+
+    Raises:
+        UserError: there is no such file, it is no csv, or it has no rows.
+
+    """
+    errors = pd.errors
+    try:
+        with warnings.catch_warnings(action="error", category=errors.ParserWarning):
+            rows = pd.read_csv(
+                archive.open(name), dtype=str, keep_default_na=False, skipinitialspace=True,
+                index_col=False, encoding="utf-8-sig",
+            )  # fmt: skip
+    except errors.ParserWarning:
+        raise UserError(f"{name} has rows with more cells than its header.") from None
+    except (errors.EmptyDataError, errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{name} is not a csv in UTF-8: {error}.") from None
+    if rows.empty:
+        raise UserError(f"{name} has no rows.")
+    return rows.rename(columns=str.strip)
 
 
 def images_of(
     ids: Iterable[str], folder: str, archive: Archive, competition: SimpleNamespace
 ) -> list[str]:
-    """The image of each id: folder/id + suffix; with suffix auto, the image that the id names.
+    """The image of each id: folder/id + suffix; with suffix auto, the one image that it names.
 
     Raises:
-        UserError: ids without an image, named.
+        UserError: ids without an image or with several, the first of them named.
 
     """
-    suffix = "" if competition.suffix == "auto" else competition.suffix
-    known = _by_id(archive.images(folder), folder, bare=competition.suffix == "auto")
+    auto = competition.suffix == "auto"
+    suffix = "" if auto else competition.suffix
+    known = _by_id(archive.images(folder), folder, bare=auto)
     ids = list(ids)
-    missing = [i for i in ids if i + suffix not in known]
-    if missing:
+    if missing := [i for i in ids if i + suffix not in known]:
         raise UserError(
             f"{len(missing)} of {len(ids)} ids have no image in {folder!r}, the first is "
             f"{missing[0]!r}; check competition.suffix and the folder."
         )
-    return [known[i + suffix] for i in ids]
+    if several := [i for i in ids if len(known[i + suffix]) > 1]:
+        raise UserError(
+            f"id {several[0]!r} has several images in {folder!r}: "
+            f"{', '.join(known[several[0] + suffix])}; set competition.suffix."
+        )
+    return [known[i + suffix][0] for i in ids]
 
 
-def _by_id(images: list[str], folder: str, *, bare: bool) -> dict[str, str]:
-    """Image names by their path inside the folder, and by that path without its suffix."""
-    inside = {n: str(PurePosixPath(n).relative_to(folder.strip("/") or ".")) for n in images}
-    by_id = {name: image for image, name in inside.items()}
-    if bare:
-        for image, name in inside.items():
-            by_id.setdefault(str(PurePosixPath(name).with_suffix("")), image)
+def _by_id(images: list[str], folder: str, *, bare: bool) -> dict[str, list[str]]:
+    """Images by their path inside the folder, and by that path without its suffix if `bare`."""
+    by_id: dict[str, list[str]] = {}
+    for image in images:
+        inside = PurePosixPath(image).relative_to(folder.strip("/") or ".")
+        for name in {str(inside), str(inside.with_suffix("")) if bare else str(inside)}:
+            by_id.setdefault(name, []).append(image)
     return by_id

@@ -1,0 +1,133 @@
+"""The competition's files, read from inside their archives."""
+
+import threading
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from stages.competition.archive import Archive, is_image
+from stages.errors import UserError
+
+
+def write_zip(path, files, compression=zipfile.ZIP_DEFLATED):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", compression) as opened:
+        for name, data in files.items():
+            opened.writestr(name, data)
+    return path
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Two archives and a loose file, no names in order."""
+    write_zip(tmp_path / "b.zip", {"train/2.jpg": b"two", "train/10.jpg": b"ten", "a.csv": b"a"})
+    write_zip(tmp_path / "a.zip", {"train-jpg/1.jpg": b"one", "test/9.PNG": b"nine"})
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/1.jpg").write_bytes(b"loose")
+    return tmp_path
+
+
+@pytest.fixture
+def archive(raw):
+    return Archive(raw)
+
+
+def test_names_are_those_of_zips_and_loose_files_together_and_sorted(archive):
+    assert archive.names == [
+        "a.csv", "test/9.PNG", "train-jpg/1.jpg", "train/1.jpg", "train/10.jpg", "train/2.jpg",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("train/2.jpg", b"two"), ("train/1.jpg", b"loose"), ("a.csv", b"a")]
+)
+def test_a_file_is_read_wherever_it_is(archive, name, data):
+    assert archive.read(name) == data
+    assert archive.open(name).read() == data
+
+
+def test_folders_inside_an_archive_are_no_files(tmp_path):
+    write_zip(tmp_path / "a.zip", {"train/": b"", "train/1.jpg": b"one"})
+    assert Archive(tmp_path).names == ["train/1.jpg"]
+
+
+def test_a_missing_file_is_named_beside_what_there_is(archive):
+    with pytest.raises(UserError, match=r"no file labels\.csv; it has a\.csv\."):
+        archive.read("labels.csv")
+
+
+@pytest.mark.parametrize("name", ["../secret", "train/../../secret", "/etc/hostname"])
+def test_a_name_cannot_lead_out_of_the_competition(raw, name):
+    (raw.parent / "secret").write_text("secret")
+    with pytest.raises(UserError, match="the competition has no file"):
+        Archive(raw).read(name)
+
+
+@pytest.mark.parametrize("folder", ["train", "train/", "/train/"])
+def test_images_of_a_folder_are_not_those_of_one_whose_name_begins_alike(archive, folder):
+    assert archive.images(folder) == ["train/1.jpg", "train/10.jpg", "train/2.jpg"]
+
+
+@pytest.mark.parametrize("folder", ["", "."])
+def test_images_of_no_folder_are_all_images_and_nothing_else(archive, folder):
+    assert archive.images(folder) == [
+        "test/9.PNG", "train-jpg/1.jpg", "train/1.jpg", "train/10.jpg", "train/2.jpg",
+    ]  # fmt: skip
+
+
+def test_images_of_a_folder_inside_a_folder_are_found(tmp_path):
+    write_zip(tmp_path / "a.zip", {"images/train/cat/1.jpg": b"1", "images/test/2.jpg": b"2"})
+    assert Archive(tmp_path).images("images/train") == ["images/train/cat/1.jpg"]
+
+
+def test_a_folder_without_images_is_refused_with_those_that_have_some(archive):
+    with pytest.raises(UserError, match="no images in 'trian'; its folders are test, train, train"):
+        archive.images("trian")
+
+
+def test_two_files_of_one_name_are_refused(raw):
+    write_zip(raw / "c.zip", {"train/2.jpg": b"another two"})
+    with pytest.raises(UserError, match=r"two files named train/2\.jpg; keep one"):
+        Archive(raw)
+
+
+def test_a_broken_archive_is_refused_by_name(raw):
+    whole = (raw / "b.zip").read_bytes()
+    (raw / "b.zip").write_bytes(whole[:-30])
+    with pytest.raises(UserError, match=r"b\.zip is not a whole zip archive; delete it"):
+        Archive(raw)
+
+
+def test_a_file_with_a_wrong_checksum_is_refused_by_name(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"train/1.jpg": b"pixels"}, zipfile.ZIP_STORED)
+    path.write_bytes(path.read_bytes().replace(b"pixels", b"pixelz"))
+    with pytest.raises(UserError, match=r"train/1\.jpg cannot be read from its archive: Bad CRC"):
+        Archive(tmp_path).read("train/1.jpg")
+
+
+def test_an_empty_folder_asks_for_fetch(tmp_path):
+    with pytest.raises(UserError, match="holds no files; run `dvc repro fetch` first"):
+        Archive(tmp_path)
+
+
+def test_many_threads_read_the_right_bytes(tmp_path):
+    files = {f"train/{i}.png": bytes([i]) * 50_000 for i in range(64)}
+    write_zip(tmp_path / "a.zip", files)
+    archive, together = Archive(tmp_path), threading.Barrier(8)
+
+    def read(start):
+        together.wait()
+        return [(n, archive.read(n)) for n in (archive.names[start:] + archive.names[:start])]
+
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(read, range(0, 64, 8)):
+            assert dict(found) == files
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.jpg", True), ("a.JPEG", True), ("a.tif", True), ("a.csv", False), ("jpg", False)],
+)
+def test_images_are_known_by_their_suffix(name, expected):
+    assert is_image(name) is expected

@@ -1,0 +1,84 @@
+"""`repodium`: its commands, what they say and their exit statuses."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sklearn.datasets import load_digits
+
+from stages.cli import main
+from stages.competition import demo
+from stages.competition.archive import Archive
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*words):
+    return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_lists_the_commands(flag):
+    result = run(flag)
+    assert result.exit_code == 0
+    listed = result.output.partition("Commands:")[2].split("\n")
+    assert [line.split()[0] for line in listed if line.strip()] == [
+        "check", "schema", "score", "summary",
+    ]  # fmt: skip
+
+
+def test_check_says_good_of_each_good_file():
+    files = [ROOT / "params.yaml", *sorted((ROOT / "recipes").glob("*.yaml"))]
+    result = run("check", *files)
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [f"{file}: good." for file in files]
+
+
+def test_check_without_a_file_checks_params_yaml(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    assert run("check").output == "params.yaml: good.\n"
+
+
+def test_check_refuses_a_bad_file(tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text((ROOT / "params.yaml").read_text().replace("tta:", "ttaa:"))
+    result = run("check", bad)
+    assert result.exit_code == 2
+    assert result.output == f"Error: {bad}: unknown key ttaa; did you mean tta?\n"
+
+
+def test_schema_is_json_and_describes_every_group():
+    schema = json.loads(run("schema").output)
+    assert set(schema["required"]) == set(schema["properties"]) > {"competition", "folds", "tta"}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("raw")
+    demo.build(folder / "digits.zip")
+    return Archive(folder).read("sample_submission.csv").decode()
+
+
+def test_score_of_the_uniform_sample_is_that_of_guessing(sample, tmp_path):
+    (tmp_path / "submission.csv").write_text(sample)
+    result = run("score", tmp_path / "submission.csv")
+    assert result.exit_code == 0
+    assert result.output.startswith("log_loss 2.30259, accuracy ")  # log 10
+    assert result.output.endswith(f", rows {int(len(load_digits().target) / 4)}\n")
+
+
+def test_score_refuses_what_is_no_submission_of_the_bundled_competition(sample, tmp_path):
+    (tmp_path / "submission.csv").write_text(sample.replace("digit_9", "digit_nine"))
+    result = run("score", tmp_path / "submission.csv")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: this is not a submission of the bundled competition")
+    assert result.output.count("\n") == 1
+
+
+def test_score_of_a_missing_file_is_a_usage_error(tmp_path):
+    result = run("score", tmp_path / "none.csv")
+    assert result.exit_code == 2
+    assert "does not exist" in result.output

@@ -1,0 +1,159 @@
+"""What a params file's faults are told as, word for word: one sentence each, and no other line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stages.cli import main
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = (ROOT / "params.yaml").read_text()
+HEAD_LR = "{lr: 0.01, cycles: 5}"
+
+
+def told(tmp_path: Path, text: str | bytes) -> list[str]:
+    """The lines that `repodium check` says of a file, without the file's name."""
+    file = tmp_path / "params.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    result = CliRunner().invoke(main, ["check", str(file)], catch_exceptions=False)
+    assert result.exit_code == 2
+    lines = result.output.removeprefix("Error: ").splitlines()
+    assert all(line.startswith(f"{file}: ") for line in lines)
+    return [line.removeprefix(f"{file}: ") for line in lines]
+
+
+def swap(old: str, new: str) -> str:
+    assert SHIPPED.count(old) >= 1, old
+    return SHIPPED.replace(old, new, 1)
+
+
+def unfreezing(old: str, new: str) -> str:
+    """The shipped file with one key of `unfreeze` changed."""
+    before, group, after = SHIPPED.partition("\nunfreeze:")
+    assert old in after
+    return before + group + after.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (unfreezing("image_size:", "image_sise:"),
+         "unknown key unfreeze.image_sise; did you mean unfreeze.image_size?"),
+        (unfreezing("image_size:", "size:"),
+         "unknown key unfreeze.size; did you mean unfreeze.image_size or unfreeze.batch_size?"),
+        (swap("  momentum:", "  clip: 0.1\n  momentum:"),
+         "unknown key optimizer.clip; did you mean submission.clip?"),
+        (swap("  momentum:", "  xyzzy: 0.1\n  momentum:"),
+         "unknown key optimizer.xyzzy; optimizer has momentum, weight_decay."),
+        (swap("  momentum:", "  7: 0.1\n  momentum:"),
+         "unknown key optimizer.7; optimizer has momentum, weight_decay."),
+        (swap("layers: head", "layer: head"),
+         "unknown key progressive.steps.0.layer; did you mean progressive.steps.0.layers?"),
+        (SHIPPED[: SHIPPED.index("runtime:")],
+         "runtime is missing: every key is needed, take it from recipes/."),
+    ],
+)  # fmt: skip
+def test_a_wrong_key_is_named_with_the_right_one(tmp_path, text, sentence):
+    assert told(tmp_path, text) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (swap("momentum: 0.9", "momentum: high"),
+         "optimizer.momentum: expected a number, not 'high'."),
+        (swap("momentum: 0.9", "momentum: true"),
+         "optimizer.momentum: expected a number, not true."),
+        (swap("batches: 60", "batches: 60.0"),
+         "find_lr.batches: expected a whole number, not 60.0."),
+        (swap("shorter_side: 96", "shorter_side: true"),
+         "resize.shorter_side: expected a whole number, not true."),
+        (swap("shorter_side: 96", "shorter_side: 9999"),
+         "resize.shorter_side: expected a number of at most 4096, not 9999."),
+        (swap("slug: digits", "slug: 5"), "competition.slug: expected text, not 5."),
+        (swap("slug: digits", "slug: ../Digits"),
+         "competition.slug: expected small letters, digits and hyphens, as in the competition's "
+         "address, not '../Digits'."),
+        (swap("freeze_batchnorm: false", "freeze_batchnorm: no"),
+         "model.freeze_batchnorm: expected true or false, not 'no'."),
+        (swap("workers: auto", "workers: many"),
+         "runtime.workers: expected 'auto' or a whole number, not 'many'."),
+        (swap("layers: head", "layers: body"),
+         "progressive.steps.0.layers: expected 'head' or 'all', not 'body'."),
+        (swap("  - 0", "  - ful"), "folds.0: expected a whole number or 'full', not 'ful'."),
+        (swap("  - 0", "  - -1"), "folds.0: expected a number of at least 0 or 'full', not -1."),
+        (swap(HEAD_LR, "{lr: null, cycles: 5}"),
+         "head.fits.0.lr: expected 'auto' or a number or a list, not null."),
+        (swap(HEAD_LR, "{lr: 0, cycles: 5}"),
+         "head.fits.0.lr: expected 'auto' or a number above 0 or a list, not 0."),
+        (unfreezing("[0.001, 0.01, 0.03]", "[0.001, -1, 0.03]"),
+         "unfreeze.fits.0.lr.1: expected a number above 0, not -1."),
+        (swap("seed: 42", "seed: 4294967296"),
+         "seed: expected a number below 4294967296, not 4294967296."),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_told_with_what_was_expected(tmp_path, text, sentence):
+    assert told(tmp_path, text) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (swap("  - 0", "  - 5"),
+         "folds: there is no fold 5; with split.val_pct 0.2 they are 0 to 4."),
+        (swap("  - 0", "  - 0\n  - 0"), "folds: [0, 0] names a fold twice."),
+        (unfreezing("[0.001, 0.01, 0.03]", "[0.001, 0.03]"),
+         "unfreeze.fits.0.lr: 2 rates for 3 layer groups; give one rate or 3."),
+        (swap(HEAD_LR, "{lr: [0.1, 0.1, 0.1], cycles: 5}"),
+         "head.fits.0.lr: 3 rates for 1 layer group; give one rate."),
+        (unfreezing("image_size: 80", "image_size: 128"),
+         "unfreeze.image_size: 128 is above the pack's resize.shorter_side 96; lower the one or "
+         "raise the other."),
+        (swap("metric: log_loss", "metric: f2"),
+         "competition.metric: f2 does not score a multiclass task; use log_loss, accuracy, error."),
+    ],
+)  # fmt: skip
+def test_values_that_do_not_belong_together_are_told(tmp_path, text, sentence):
+    assert told(tmp_path, text) == [sentence]
+
+
+def test_several_faults_are_a_line_each_in_the_files_order(tmp_path):
+    text = swap("shorter_side: 96", "shorter_side: 2").replace("momentum: 0.9", "momentum: high")
+    text = text.replace("cycles: 5", "cycle: 5").replace("  clip: 0.0", "  clip: 0.0\n  clip_: 1")
+    assert [line.split(";")[0].split(" expected")[0] for line in told(tmp_path, text)] == [
+        "resize.shorter_side:", "optimizer.momentum:", "unknown key head.fits.0.cycle",
+        "unknown key submission.clip_",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "told_of"),
+    [
+        pytest.param(swap("seed: 42", "seed: 42\nseed: 43"), 'duplicate key "seed"', id="twice"),
+        pytest.param(swap("seed: 42", "seed: [42"), "expected ',' or ']'", id="open bracket"),
+        pytest.param(swap("  quality", "\tquality"), "cannot start any token", id="tab"),
+        pytest.param(SHIPPED + "\n---\na: 1\n", "expected a single document", id="two documents"),
+        pytest.param(swap("seed: 42", "seed: !!python/name:os.system ''"), "constructor", id="tag"),
+        pytest.param(b"seed: \xff\xfe", "'utf-8' codec can't decode", id="not text"),
+        pytest.param("seed: \0", "unacceptable character", id="zero byte"),
+    ],
+)
+def test_what_is_not_yaml_is_one_line(tmp_path, text, told_of):
+    (line,) = told(tmp_path, text)
+    assert told_of in line
+    assert "not YAML" in line
+
+
+def test_a_folder_is_not_a_params_file(tmp_path):
+    result = CliRunner().invoke(main, ["check", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 2
+    assert result.output == f"Error: {tmp_path}: cannot be read: Is a directory.\n"
+
+
+def test_a_long_value_is_shortened(tmp_path):
+    (line,) = told(tmp_path, swap("seed: 42", f"seed: {['word'] * 100}"))
+    assert line.startswith("seed: expected a whole number, not ['word', 'word', ")
+    assert len(line) < 120
