@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from timm.models import group_parameters
 from torch import nn
 
 
@@ -13,6 +12,8 @@ def split_backbone(backbone: nn.Module) -> tuple[list[nn.Parameter], list[nn.Par
     stem, layer1 and layer2, the second layer3 and layer4: fastai's very cut, and for a densenet
     too. fastai had a table by architecture and no groups for any other.
     """
+    from timm.models import group_parameters  # slow to import, and the head alone needs no groups
+
     stage_of = group_parameters(backbone, backbone.group_matcher(coarse=True), reverse=True)
     half = -(-(max(stage_of.values()) + 1) // 2)
     early, late = [], []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-import timm
 import torch
 from torch import nn
 
@@ -63,6 +62,8 @@ def build_backbone(architecture: str) -> nn.Module:
         UserError: timm does not know the name.
 
     """
+    import timm  # seconds, with torchvision behind it, that training the head alone does without
+
     if not timm.is_model(architecture):
         near = difflib.get_close_matches(architecture, timm.list_models(), n=1)
         hint = f"; did you mean {near[0]}?" if near else ", see timm.list_models()."
