@@ -12,7 +12,7 @@ def main(fold: str) -> None:
     """Train the head of FOLD on images that are a little different every epoch."""
     s = params.load("augment")
     step = Step(image_size=s.augment.image_size, layers="head", fits=s.augment.fits)
-    rates = training.rates(fold, "find_lr_head", s)
+    rates = training.rates(fold, "find_lr_head")
     training.train_on_images("augment", fold, "head", [step], s.augment.batch_size, rates, s)
 
 

@@ -15,7 +15,7 @@ def main(fold: str) -> None:
     header, head = training.new_head(s)
     learner = training.head_learner(header, head, s)
     data = training.activation_data(fold, header, s)
-    rates = training.rates(fold, "find_lr_head", s)
+    rates = training.rates(fold, "find_lr_head")
     rows: list[fitting.Row] = []
     about = {"stage": "head", "size": header.size, "layers": "head"}
     fitting.fit_all(learner, data, s.head.fits, rates, rows, **about)

@@ -104,9 +104,9 @@ def network_learner(header: Header, network: Network, layers: str, s: SimpleName
     )
 
 
-def rates(fold: str, finder: str, s: SimpleNamespace) -> Rates:
+def rates(fold: str, finder: str, group_ratio: float = 1) -> Rates:
     """Resolves `lr: auto` by what the finder before this stage suggested."""
-    return Rates(records.read_metrics(finder, fold)["suggestion"], s.find_lr.group_ratio)
+    return Rates(records.read_metrics(finder, fold)["suggestion"], group_ratio)
 
 
 def train_on_images(

@@ -12,7 +12,7 @@ def main(fold: str) -> None:
     """Fine-tune the whole network of FOLD, earlier layers more gently."""
     s = params.load("unfreeze")
     step = Step(image_size=s.unfreeze.image_size, layers="all", fits=s.unfreeze.fits)
-    rates = training.rates(fold, "find_lr_unfreeze", s)
+    rates = training.rates(fold, "find_lr_unfreeze", s.find_lr.group_ratio)
     training.train_on_images(
         "unfreeze", fold, "progressive", [step], s.unfreeze.batch_size, rates, s
     )

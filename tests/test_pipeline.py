@@ -135,7 +135,7 @@ EDITS = {
     "unfreeze rates": ({"unfreeze.fits": [{"lr": 0.003, "cycles": 1}]}, ["unfreeze", *END]),
     "unfreeze size": ({"unfreeze.image_size": 40}, ["find_lr_unfreeze", "unfreeze", *END]),
     "finder": ({"find_lr.end": 5.0}, ["find_lr_head", "find_lr_unfreeze"]),
-    "group ratio": ({"find_lr.group_ratio": 3}, ["find_lr_head", *AFTER_HEAD]),
+    "group ratio": ({"find_lr.group_ratio": 3}, ["find_lr_head", *TRAINING[2:], *END]),
     "progressive size": (
         {"progressive.steps.0.image_size": 40},
         [*TRAINING[2:], *END],
