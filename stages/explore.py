@@ -8,7 +8,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from stages import params, paths, records
-from stages.competition import tables
+from stages.competition import cells, tables
 from stages.competition.archive import Archive
 from stages.errors import UserError
 from stages.figures import overview
@@ -25,21 +25,30 @@ def main() -> None:
         [size(archive, n) for n in tqdm(names, "explore", unit="image", disable=None)],
         columns=["width", "height"],
     )
-    counts = rows["label"].value_counts().sort_index()
-    overview.draw_counts(paths.picture("classes"), counts)
     overview.draw_sizes(paths.picture("sizes"), sizes, s.resize.shorter_side)
     records.write_metrics(
         "explore",
         {
             "train_images": len(rows),
             "test_images": len(test),
-            "classes": len(counts),
-            "rarest_class": int(counts.min()),
-            "commonest_class": int(counts.max()),
+            **explore_labels(rows, s.competition.task),
             "median_width": float(sizes["width"].median()),
             "median_height": float(sizes["height"].median()),
         },
     )
+
+
+def explore_labels(rows: pd.DataFrame, task: str) -> dict[str, float]:
+    """Draw how often each class is, or each number of a regression; the extremes."""
+    picture, classes = paths.picture("classes"), tables.read(paths.CLASSES)
+    if task == "regression":
+        numbers = cells.targets(rows["label"], list(classes["class"]), task)
+        overview.draw_numbers(picture, numbers, list(classes["class"]))
+        return {"lowest": float(numbers.min()), "highest": float(numbers.max())}
+    counts = classes.set_index("class")["rows"].astype(int)
+    overview.draw_counts(picture, counts)
+    extremes = {"rarest_class": int(counts.min()), "commonest_class": int(counts.max())}
+    return {"classes": len(counts), **extremes}
 
 
 def size(archive: Archive, name: str) -> tuple[int, int]:

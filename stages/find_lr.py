@@ -36,7 +36,7 @@ def find(before: str, fold: str, s: SimpleNamespace) -> rate_finder.Curve:
 
 def on_activations(fold: str, s: SimpleNamespace) -> tuple[Learner, Data]:
     """What `head` will train."""
-    header, head = training.new_head(s)
+    header, head = training.new_head(fold, s)
     return training.head_learner(header, head, s), training.activation_data(fold, header, s)
 
 

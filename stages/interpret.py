@@ -6,22 +6,54 @@ import pandas as pd
 
 from stages import params, paths, records
 from stages.competition import out_of_fold, tables
-from stages.figures import confusion
+from stages.figures import confusion, scatter
+
+SAID = 0.5  # the probability above which a tag counts as said
+NOTHING = "nothing"
 
 
 @click.command()
 def main() -> None:
-    """Draw the confusion matrix and list the most confused pairs."""
+    """Draw the confusion matrix, or what was said against what is true, and list the worst."""
     s = params.load("interpret")
-    rows, classes, probabilities = out_of_fold.read(s.folds)
-    truth, said = tables.targets(rows, classes), probabilities.argmax(axis=1)
-    matrix = np.zeros((len(classes), len(classes)), dtype=int)
-    np.add.at(matrix, (truth, said), 1)
-    confusion.draw(paths.picture("confusion"), matrix, classes)
-    pairs = most_confused(matrix, classes)
-    records.write_text(paths.picture("confusion").with_name("most_confused.csv"), to_csv(pairs))
-    wrong = int((truth != said).sum())
-    records.write_metrics("interpret", {"rows": len(rows), "wrong": wrong, "pairs": len(pairs)})
+    task, picture = s.competition.task, paths.picture("confusion")
+    rows, classes, values = out_of_fold.read(s.folds)
+    truth = tables.targets(rows, classes, task)
+    if task == "regression":
+        scatter.draw(picture, truth, values, classes)
+        worst, wrong = largest_errors(rows["id"], truth, values), {}
+    else:
+        matrix, names = confused(task, truth, values, classes)
+        confusion.draw(picture, matrix, names)
+        worst = most_confused(matrix, names)
+        wrong = {"wrong": int(matrix.sum() - np.trace(matrix)), "pairs": len(worst)}
+    table = worst.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    records.write_text(picture.with_name("most_confused.csv"), table)
+    records.write_metrics("interpret", {"rows": len(rows), **wrong})
+
+
+def confused(
+    task: str, truth: np.ndarray, values: np.ndarray, classes: list[str]
+) -> tuple[np.ndarray, list[str]]:
+    """The confusion matrix, rows true and columns said, and the names of both.
+
+    Several labels an image: what is missed stands against what is said instead, or `nothing`.
+    """
+    if task == "multiclass":
+        matrix = np.zeros((len(classes), len(classes)), dtype=int)
+        np.add.at(matrix, (truth, values.argmax(axis=1)), 1)
+        return matrix, classes
+    true, said = truth > 0, values > SAID
+    missed, extra = _or_nothing(true & ~said), _or_nothing(said & ~true)
+    matrix = missed.T @ extra
+    matrix[-1, -1] = 0
+    matrix[np.diag_indices(len(classes))] = (true & said).sum(axis=0)
+    return matrix, [*classes, NOTHING]
+
+
+def _or_nothing(flags: np.ndarray) -> np.ndarray:
+    """Flags (N, C) with a last column for rows that have none."""
+    return np.column_stack([flags, ~flags.any(axis=1)]).astype(int)
 
 
 def most_confused(matrix: np.ndarray, classes: list[str]) -> pd.DataFrame:
@@ -36,9 +68,14 @@ def most_confused(matrix: np.ndarray, classes: list[str]) -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["pair", "truth", "said", "count"])
 
 
-def to_csv(table: pd.DataFrame) -> str:
-    """A table as csv text."""
-    return table.to_csv(index=False, lineterminator="\n")
+def largest_errors(ids: pd.Series, truth: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    """The images with the largest errors, in the same columns; `count` is the error's size."""
+    error = np.abs(values - truth)
+    rows = np.argsort(-error.max(axis=1, initial=0), kind="stable")[:20]
+    column = error[rows].argmax(axis=1)
+    found = {"truth": truth[rows, column], "said": values[rows, column]}
+    table = pd.DataFrame({"pair": ids.iloc[rows].to_numpy(), **found})
+    return table.assign(count=error[rows, column])
 
 
 if __name__ == "__main__":

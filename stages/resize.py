@@ -10,6 +10,7 @@ import click
 from tqdm import tqdm
 
 from stages import params, paths, records
+from stages.competition import lookup
 from stages.competition.archive import Archive
 from stages.errors import UserError
 from stages.images import decoding, pack
@@ -22,8 +23,8 @@ def main() -> None:
     """Resize all images once, straight from the archive, on every core."""
     s = params.load("resize")
     archive = Archive(paths.RAW)
-    folders = {s.competition.train_images, s.competition.test_images}
-    names = sorted({name for folder in folders for name in archive.images(folder)})
+    folders = (s.competition.train_images, s.competition.test_images)
+    names = sorted({name for folder in folders for name in lookup.images(archive, folder)})
     work = partial(resize, archive, s.resize.shorter_side, s.resize.quality)
     done = in_order(work, names, threads=os.cpu_count() or 1)
     index = pack.write(paths.PACK, tqdm(done, "resize", len(names), unit="image", disable=None))

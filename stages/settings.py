@@ -9,10 +9,11 @@ back the results of the old one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from stages import consistency
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -20,9 +21,16 @@ Count = Annotated[int, Field(ge=1)]
 Size = Annotated[int, Field(ge=8, le=4096)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Folders = str | Annotated[list[str], Field(min_length=1)]
 Fold = Annotated[int, Field(ge=0)] | Literal["full"]
 
-LAYER_GROUPS = 3
+Metric = (
+    Literal[
+        "log_loss", "auc", "accuracy", "error", "balanced_accuracy", "mcc", "qwk", "f1_micro",
+        "f1_macro", "f1_samples", "f2", "rmse", "mae",
+    ]
+    | Annotated[str, Field(pattern=r"^map@[1-9][0-9]*$")]
+)  # fmt: skip
 
 
 class Group(BaseModel):
@@ -47,12 +55,12 @@ class Competition(Group):
     as Kaggle's."""
     task: Literal["multiclass", "multilabel", "regression"]
     """multiclass: one class an image. multilabel: any number. regression: a number."""
-    metric: Literal["log_loss", "accuracy", "error", "f2", "rmse", "mae"]
-    """The competition's own metric."""
-    train_images: str
-    """The folder of the training images inside the competition's files."""
-    test_images: str
-    """The folder of the test images."""
+    metric: Metric
+    """The competition's own metric: what is written into the submission is what it reads."""
+    train_images: Folders
+    """The folder, or folders, of the training images inside the competition's files."""
+    test_images: Folders
+    """The folder, or folders, of the test images."""
     suffix: str
     """What follows an id in a file name (.jpg), or auto: found among the files."""
     labels: str
@@ -60,11 +68,12 @@ class Competition(Group):
     id_column: str | None
     """The csv's column that names the image."""
     label_columns: list[str]
-    """The csv's column or columns that hold the label."""
-    label_separator: str | None
+    """The csv's column of labels; or several, each a class (0 or 1) or a number."""
+    label_separator: Annotated[str, Field(min_length=1)] | None
     """multilabel in one column: what stands between the labels."""
     label_pattern: str | None
-    """labels: filenames: a regular expression whose first group is the label."""
+    """labels: filenames: a regular expression, searched in an image's path inside train_images;
+    its first group is the label."""
     group_column: str | None
     """The csv's column whose equal values must stay in one fold (a patient, a place)."""
     sample_submission: str
@@ -72,22 +81,12 @@ class Competition(Group):
     positive_class: str | None
     """Two classes and one probability column: the class that it is the probability of."""
 
-    @model_validator(mode="after")
-    def _labels_can_be_read(self) -> Competition:
-        if self.labels == "filenames" and not self.label_pattern:
-            raise ValueError("label_pattern is needed when labels is 'filenames'")
-        if self.labels not in ("filenames", "folders") and not (
-            self.id_column and self.label_columns
-        ):
-            raise ValueError("id_column and label_columns are needed when labels is a csv")
-        return self
-
 
 class Split(Group):
     """Which rows validate."""
 
-    method: Literal["random"]
-    """random: fastai's get_cv_idxs."""
+    method: Literal["random", "group"]
+    """random: fastai's get_cv_idxs. group: rows of one group_column value stay in one fold."""
     val_pct: Annotated[float, Field(gt=0, le=0.5)]
     """The share of rows in one fold."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -125,15 +124,6 @@ class Model(Group):
     """auto: what the hardware is fast at, by rule, recorded with the metrics."""
     freeze_batchnorm: bool
     """Keep pretrained BatchNorm statistics even in unfrozen layers (fastai's bn_freeze)."""
-
-    @model_validator(mode="after")
-    def _dropout_fits_head(self) -> Model:
-        if len(self.dropout) != len(self.head_layers) + 1:
-            raise ValueError(
-                f"dropout needs {len(self.head_layers) + 1} values, one before each linear layer "
-                f"of a head with head_layers {self.head_layers}, and has {len(self.dropout)}"
-            )
-        return self
 
 
 class Optimizer(Group):
@@ -179,12 +169,6 @@ class FindLr(Group):
     group_ratio: Annotated[float, Field(ge=1)]
     """Each earlier layer group's rate is this many times lower: 10 for photographs, 3 for
     satellite or medical images. Also what `lr: auto` uses for unfrozen layers."""
-
-    @model_validator(mode="after")
-    def _climbs(self) -> FindLr:
-        if self.end <= self.start:
-            raise ValueError("end must be above start")
-        return self
 
 
 class Fit(Group):
@@ -251,6 +235,11 @@ class Submission(Group):
     """How folds are averaged: arithmetic, or geometric (what fastai's first TTA did)."""
     clip: Annotated[float, Field(ge=0, lt=0.5)]
     """Clip probabilities this far from 0 and 1, before rows are made to sum to 1 again."""
+    threshold: Literal["one", "per_class"] | Probability
+    """multilabel classes: one threshold or one a class, tuned on out-of-fold predictions; or it."""
+    cut_points: Literal["tuned", "rounded"] | list[float]
+    """qwk of a regression: where one rating ends and the next begins, tuned on out-of-fold
+    predictions; rounded, half-way; or the points themselves."""
 
 
 class Runtime(Group):
@@ -286,73 +275,7 @@ class Settings(Group):
     runtime: Runtime
 
     @model_validator(mode="after")
-    def _belongs_together(self) -> Settings:
-        faults = [*_fold_faults(self), *_size_faults(self), *_rate_faults(self)]
-        if self.competition.group_column:
-            faults.append(
-                "competition.group_column: split.method random does not keep groups together; "
-                "set it to null"
-            )
-        if self.competition.metric not in METRICS[self.competition.task]:
-            faults.append(
-                f"competition.metric: {self.competition.metric} does not score a "
-                f"{self.competition.task} task; use {', '.join(METRICS[self.competition.task])}"
-            )
-        if faults:
-            raise ValueError("\n".join(faults))
+    def _fits_together(self) -> Settings:
+        if found := list(consistency.faults(self)):
+            raise ValueError("\n".join(found))
         return self
-
-
-METRICS = {
-    "multiclass": ("log_loss", "accuracy", "error"),
-    "multilabel": ("f2", "log_loss"),
-    "regression": ("rmse", "mae"),
-}
-
-
-def _fold_faults(s: Settings) -> Iterator[str]:
-    if len(set(s.folds)) < len(s.folds):
-        yield f"folds: {s.folds} names a fold twice"
-    for fold in s.folds:
-        if fold != "full" and fold >= s.split.folds:
-            last = s.split.folds - 1
-            yield (
-                f"folds: there is no fold {fold}; with split.val_pct {s.split.val_pct} "
-                f"they are 0 to {last}"
-            )
-
-
-def _sizes(s: Settings) -> Iterator[tuple[str, int]]:
-    for name in ("head", "augment", "unfreeze"):
-        yield f"{name}.image_size", getattr(s, name).image_size
-    for i, step in enumerate(s.progressive.steps):
-        yield f"progressive.steps.{i}.image_size", step.image_size
-
-
-def _size_faults(s: Settings) -> Iterator[str]:
-    for key, size in _sizes(s):
-        if size > s.resize.shorter_side:
-            yield (
-                f"{key}: {size} is above the pack's resize.shorter_side {s.resize.shorter_side}; "
-                "lower the one or raise the other"
-            )
-
-
-def _fits(s: Settings) -> Iterator[tuple[str, Fit, int]]:
-    trained = [("head", s.head, 1), ("augment", s.augment, 1), ("unfreeze", s.unfreeze, 3)]
-    steps = [
-        (f"progressive.steps.{i}", step, 1 if step.layers == "head" else LAYER_GROUPS)
-        for i, step in enumerate(s.progressive.steps)
-    ]
-    for key, group, groups in trained + steps:
-        for i, fit in enumerate(group.fits):
-            yield f"{key}.fits.{i}.lr", fit, groups
-
-
-def _rate_faults(s: Settings) -> Iterator[str]:
-    for key, fit, groups in _fits(s):
-        if isinstance(fit.lr, list) and len(fit.lr) not in (1, groups):
-            yield (
-                f"{key}: {len(fit.lr)} rates for {groups} layer group{'s' * (groups > 1)}; "
-                f"give one rate{f' or {groups}' if groups > 1 else ''}"
-            )

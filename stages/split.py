@@ -1,14 +1,19 @@
-"""split: every labelled row and its fold, and the rows to predict."""
+"""split: every labelled row and its fold, the classes, and the rows to predict."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 import click
+import numpy as np
 import pandas as pd
 
 from stages import params, paths, records
-from stages.competition import folds, labels, tables
+from stages.competition import cells, folds, labels, lookup
 from stages.competition.archive import Archive
+from stages.competition.csv_files import read_csv
 from stages.errors import UserError
+
+FEWEST = 0.9  # of the sample's ids must have an image
 
 
 @click.command()
@@ -17,30 +22,68 @@ def main() -> None:
     s = params.load("split")
     archive = Archive(paths.RAW)
     rows = labels.table(archive, s.competition)
-    if s.split.val_pct * len(rows) < 1:
-        raise UserError(f"split.val_pct: a fold of {len(rows)} rows would be empty; raise it.")
-    rows["fold"] = folds.assign(len(rows), s.split.folds, s.split.val_pct, s.split.seed)
-    test = test_rows(archive, s.competition)
-    for path, table in ((paths.FOLDS, rows), (paths.TEST, test)):
+    rows["fold"] = fold_of_rows(rows, s.split)
+    classes = count(rows, labels.classes(rows, s.competition), s.competition.task)
+    sample, test = test_rows(archive, s.competition)
+    for path, table in ((paths.FOLDS, rows), (paths.CLASSES, classes), (paths.TEST, test)):
         with records.whole(path) as part:
             table.to_csv(part, index=False, lineterminator="\n")
     records.write_metrics(
         "split",
         {
             "rows": len(rows),
-            "classes": len(tables.classes(rows)),
+            "classes": len(classes),
             "folds": s.split.folds,
             "validation_rows": int((rows["fold"] == 0).sum()),
+            "sample_rows": len(sample),
             "test_rows": len(test),
         },
     )
 
 
-def test_rows(archive: Archive, competition: SimpleNamespace) -> pd.DataFrame:
-    """The ids of the sample submission, in its order, and the image of each."""
-    ids = labels.read_csv(archive, competition.sample_submission).iloc[:, 0]
-    found = labels.images_of(ids, competition.test_images, archive, competition)
-    return pd.DataFrame({"id": ids, "image": found})
+def fold_of_rows(rows: pd.DataFrame, split: SimpleNamespace) -> np.ndarray:
+    """The fold of each row.
+
+    Raises:
+        UserError: a fold would be empty.
+
+    """
+    try:
+        if split.method == "group":
+            return folds.assign_groups(rows["group"], split.folds, split.seed)
+        return folds.assign(len(rows), split.folds, split.val_pct, split.seed)
+    except ValueError:
+        raise UserError(
+            f"split.val_pct: {split.folds} folds are too many for {len(rows)} rows"
+            f"{' in so few groups' if split.method == 'group' else ''}; raise it."
+        ) from None
+
+
+def count(rows: pd.DataFrame, classes: list[str], task: str) -> pd.DataFrame:
+    """The classes in their order, and how many rows each has; all rows in a regression."""
+    found = Counter(name for cell in rows["label"] for name in cells.split(cell))
+    counts = [len(rows) if task == "regression" else found[name] for name in classes]
+    return pd.DataFrame({"class": classes, "rows": counts})
+
+
+def test_rows(archive: Archive, c: SimpleNamespace) -> tuple[pd.Series, pd.DataFrame]:
+    """The ids of the sample submission, and those of them that have an image, in its order.
+
+    In real competitions the two disagree now and then: a row without an image is predicted as the
+    mean of the others (see `submission`), and both kinds are counted aloud.
+
+    Raises:
+        UserError: so many ids have no image that it cannot be the competition's doing.
+
+    """
+    ids = read_csv(archive, c.sample_submission).iloc[:, 0]
+    images = lookup.find(ids, c.test_images, archive, c.suffix)
+    test = pd.DataFrame({"id": ids, "image": images}).dropna().drop_duplicates("id")
+    if len(test) < FEWEST * ids.nunique():
+        lookup.required(ids, c.test_images, archive, c.suffix)
+    for difference in lookup.differences(ids, images, archive, c):
+        click.echo(difference)
+    return ids, test
 
 
 if __name__ == "__main__":

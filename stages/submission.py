@@ -1,53 +1,110 @@
 """submission: the folds' test predictions, blended into a file that Kaggle accepts."""
 
 import hashlib
+from pathlib import Path
 from types import SimpleNamespace
 
 import click
 import numpy as np
+import pandas as pd
 
 from stages import params, paths, records
-from stages.competition import labels, metrics, out_of_fold, predictions, sample, tables
+from stages.competition import (
+    check,
+    decisions,
+    folds,
+    forms,
+    metrics,
+    out_of_fold,
+    predictions,
+    sample,
+    tables,
+)
 from stages.competition.archive import Archive
+from stages.competition.check import Reference
+from stages.competition.csv_files import parse, read_csv
+from stages.competition.decisions import Question, Rule
+from stages.competition.forms import Form
 from stages.errors import UserError
 
 
 @click.command()
 def main() -> None:
-    """Blend, write and check the submission, and score the cross-validation."""
+    """Blend, decide, write and check the submission, and score the cross-validation."""
     s = params.load("submission")
-    form = labels.read_csv(Archive(paths.RAW), s.competition.sample_submission)
-    table = sample.fill(form, *blended(s), s.competition.positive_class)
-    if faults := list(sample.faults(table, form)):
-        raise UserError(f"the submission would be refused: {'; '.join(faults)}.")
+    wanted = read_csv(Archive(paths.RAW), s.competition.sample_submission)
+    blend = blended(s)
+    everyone = tables.targets(tables.read(paths.FOLDS), blend.classes, s.competition.task)
+    ask = question(s, everyone)
+    rows, truth, predicted = out_of_fold_rows(s)
+    form = forms.form_of(wanted.columns[1:], blend.classes, s.competition, everyone)
+    rule = decisions.learn(ask, truth, predicted)
+    values = sample.complete(wanted.iloc[:, 0], blend.ids, blend.predicted)
+    table = sample.fill(wanted, form, decisions.decide(ask, rule, values))
     path = paths.SUBMISSIONS / s.submission.file
+    write(path, table, wanted, form, blend)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    about = {"folds": " ".join(map(str, s.folds)), "validation_rows": len(rows)}
+    about |= {**scores(ask, rows, truth, predicted), **chosen(ask, rule), "test_rows": len(wanted)}
+    records.write_metrics("submission", {**about, "sha256": digest})
+
+
+def blended(s: SimpleNamespace) -> Reference:
+    """The test predictions of the folds named, averaged."""
+    found = [predictions.read(paths.PREDICTIONS / str(f) / "test.csv") for f in s.folds]
+    ids, classes, _ = found[0]
+    task = s.competition.task
+    values = predictions.blend(np.stack([t[2] for t in found]), s.submission.blend, task)
+    return Reference(ids, classes, predictions.clip(values, s.submission.clip, task))
+
+
+def question(s: SimpleNamespace, everyone: np.ndarray) -> Question:
+    """What is asked for; the ratings are those of all labelled rows."""
+    ratings = (int(everyone.min()), int(everyone.max()))
+    how = {"threshold": s.submission.threshold, "cut_points": s.submission.cut_points}
+    return Question(s.competition.metric, s.competition.task, **how, ratings=ratings)
+
+
+def out_of_fold_rows(s: SimpleNamespace) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The validated rows, their targets and their predictions (N, C)."""
+    rows, classes, values = out_of_fold.read(s.folds)
+    truth = tables.targets(rows, classes, s.competition.task)
+    return rows, truth, predictions.clip(values, s.submission.clip, s.competition.task)
+
+
+def scores(
+    ask: Question, rows: pd.DataFrame, truth: np.ndarray, predicted: np.ndarray
+) -> dict[str, float]:
+    """The competition's metric over all out-of-fold rows, and the usual ones of its task.
+
+    Nothing where no row validates.
+    """
+    if rows.empty:
+        return {}
+    usual = {name: metrics.score(name, truth, predicted) for name in metrics.USUAL[ask.task]}
+    own = decisions.scores(ask, truth, predicted, folds.parts(rows))
+    return {f"cv_{name}": value for name, value in (own | usual | own).items()}
+
+
+def chosen(ask: Question, rule: Rule) -> dict[str, str]:
+    """The thresholds or cut points, for people."""
+    name = "threshold" if ask.tagged else "cut_points"
+    return {name: " ".join(f"{value:.4g}" for value in rule)} if rule else {}
+
+
+def write(
+    path: Path, table: pd.DataFrame, wanted: pd.DataFrame, form: Form, blend: Reference
+) -> None:
+    """Write the submission, and check the file as it was written.
+
+    Raises:
+        UserError: Kaggle would refuse it.
+
+    """
     with records.whole(path) as part:
         table.to_csv(part, index=False, float_format="%.9g", lineterminator="\n")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    folds = " ".join(map(str, s.folds))
-    records.write_metrics(
-        "submission", {"folds": folds, **score(s), "test_rows": len(table), "sha256": digest}
-    )
-
-
-def blended(s: SimpleNamespace) -> tuple[list[str], list[str], np.ndarray]:
-    """Test ids, classes and the folds' predictions averaged (N, C)."""
-    tables = [predictions.read(paths.PREDICTIONS / str(f) / "test.csv") for f in s.folds]
-    ids, classes, _ = tables[0]
-    values = predictions.blend(np.stack([t[2] for t in tables]), s.submission.blend)
-    return ids, classes, predictions.clip(values, s.submission.clip)
-
-
-def score(s: SimpleNamespace) -> dict[str, float]:
-    """The competition's metric over all out-of-fold rows; nothing where no row validates."""
-    rows, classes, values = out_of_fold.read(s.folds)
-    if rows.empty:
-        return {"validation_rows": 0}
-    truth = tables.targets(rows, classes)
-    kept = predictions.clip(values, s.submission.clip)
-    names = dict.fromkeys([s.competition.metric, "log_loss", "accuracy"])
-    scores = {f"cv_{name}": metrics.score(name, truth, kept) for name in names}
-    return {"validation_rows": len(rows), **scores}
+        if faults := list(check.faults(parse(part, path.name), wanted, form, blend)):
+            raise UserError(f"the submission would be refused: {'; '.join(faults)}.")
 
 
 if __name__ == "__main__":

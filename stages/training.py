@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -19,20 +20,23 @@ from stages.learner.data import ActivationData, ImageData
 from stages.learner.fitting import Learner, Rates, Row
 from stages.learner.groups import layer_groups
 from stages.learner.network import Network
-from stages.learner.tasks import TASKS
 from stages.settings import Step
 
 
-def new_head(s: SimpleNamespace) -> tuple[Header, nn.Module]:
+def new_head(fold: str, s: SimpleNamespace) -> tuple[Header, nn.Module]:
     """A new head for the competition's classes, its weights drawn by the seed."""
+    classes, task = tables.classes(paths.CLASSES), s.competition.task
+    centre, spread = scale_of(fold, classes) if task == "regression" else ([], [])
     base = checkpoint.read_header(paths.BACKBONE, checkpoint.BackboneHeader)
     header = Header(
         architecture=base.architecture,
-        task=s.competition.task,
-        classes=tables.classes(tables.read(paths.FOLDS)),
+        task=task,
+        classes=classes,
         pool=s.model.pool,
         head_layers=s.model.head_layers,
         dropout=s.model.dropout,
+        centre=centre,
+        spread=spread,
         size=s.head.image_size,
         mean=base.mean,
         std=base.std,
@@ -42,11 +46,19 @@ def new_head(s: SimpleNamespace) -> tuple[Header, nn.Module]:
     return header, header.build_head(base.features)
 
 
+def scale_of(fold: str, names: list[str]) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of a regression's numbers over the rows that `fold` trains on."""
+    train, _ = tables.of_fold(tables.read(paths.FOLDS), fold)
+    numbers = tables.targets(train, names, "regression").astype(float)
+    spread = numbers.std(axis=0)
+    return numbers.mean(axis=0).tolist(), np.where(spread > 0, spread, 1).tolist()
+
+
 def activation_data(fold: str, header: Header, s: SimpleNamespace) -> ActivationData:
     """The activations of a fold's rows."""
     pairs = []
     for rows in tables.of_fold(tables.read(paths.FOLDS), fold):
-        targets = torch.tensor(tables.targets(rows, header.classes))
+        targets = torch.tensor(tables.targets(rows, header.classes, header.task))
         pairs.append((activations.read(paths.ACTIVATIONS, rows["image"]), targets))
     return ActivationData(*pairs, batch_size=s.head.batch_size, seed=s.seed)
 
@@ -57,7 +69,7 @@ def head_learner(header: Header, head: nn.Module, s: SimpleNamespace) -> Learner
     return Learner(
         module=head.to(device),
         groups=[list(head.parameters())],
-        task=TASKS[header.task],
+        task=header.trains,
         optimizer=s.optimizer,
         seed=s.seed,
         device=device,
@@ -80,7 +92,7 @@ def image_data(fold: str, header: Header, batch_size: int, s: SimpleNamespace) -
     pack = Pack(paths.PACK)
     return ImageData(
         views=Views(pack, pack.rows(rows["image"]), header.size, s.transforms, s.seed),
-        targets=torch.tensor(tables.targets(rows, header.classes)),
+        targets=torch.tensor(tables.targets(rows, header.classes, header.task)),
         train=train,
         valid=valid,
         batch_size=batch_size,
@@ -96,7 +108,7 @@ def network_learner(header: Header, network: Network, layers: str, s: SimpleName
     return Learner(
         module=network,
         groups=[head] if layers == "head" else layer_groups(network.backbone, network.head),
-        task=TASKS[header.task],
+        task=header.trains,
         optimizer=s.optimizer,
         seed=s.seed,
         device=precision.device,
@@ -123,13 +135,14 @@ def train_on_images(
         fitting.fit_all(learner, data.at(step.image_size), step.fits, rates, rows, **about)
         header = header.after(step.image_size, step.layers)
     checkpoint.save_network(paths.model(fold, stage), header, network)
-    write(stage, fold, rows, network.precision)
+    write(stage, fold, rows, header, network.precision)
 
 
-def write(stage: str, fold: str, rows: list[Row], used: hardware.Precision) -> None:
+def write(stage: str, fold: str, rows: list[Row], header: Header, used: hardware.Precision) -> None:
     """Write a training stage's history and metrics; a stage without fits has neither losses."""
     with records.whole(paths.history(fold, stage)) as part:
-        table = pd.DataFrame(rows, columns=fitting.COLUMNS)
+        table = pd.DataFrame(rows, columns=[*fitting.COLUMNS, header.trains.metric])
         table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
-    last = {k: rows[-1][k] for k in ("train_loss", "valid_loss", "accuracy")} if rows else {}
+    shown = ("train_loss", "valid_loss", header.trains.metric)
+    last = {name: rows[-1][name] for name in shown} if rows else {}
     records.write_metrics(stage, {"epochs": len(rows), **last, **hardware.record(used)}, fold)

@@ -1,5 +1,6 @@
 """tta: predictions for the validation and test rows, averaged over augmented views."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import click
@@ -13,7 +14,6 @@ from stages.images.pack import Pack
 from stages.learner import hardware, tta
 from stages.learner.checkpoint import Header
 from stages.learner.network import Network
-from stages.learner.tasks import TASKS
 
 
 @click.command()
@@ -31,8 +31,9 @@ def main(fold: str) -> None:
             paths.PREDICTIONS / fold / f"{name}.csv", rows["id"], header.classes, mean
         )
         if name == "validation" and len(rows):
-            truth = tables.targets(rows, header.classes)
-            scores = score(truth, mean) | score(truth, stack[0], prefix="plain_")
+            truth = tables.targets(rows, header.classes, header.task)
+            names = metrics.USUAL[header.task]
+            scores = score(names, truth, mean) | score(names, truth, stack[0], prefix="plain_")
     used = hardware.record(network.precision)
     records.write_metrics("tta", {"validation_rows": len(valid), **scores, **used}, fold)
 
@@ -45,14 +46,14 @@ def predict(header: Header, network: Network, rows: pd.DataFrame, s: SimpleNames
         Pack(paths.PACK), rows["image"], header.size, s.tta.augmented, s.transforms, s.seed
     )
     workers = resolve_workers(s.runtime.workers)
-    return tta.predict(network, TASKS[header.task], views, s.tta.batch_size, workers)
+    return tta.predict(network, header.trains, views, s.tta.batch_size, workers)
 
 
-def score(truth: np.ndarray, probabilities: np.ndarray, prefix: str = "") -> dict[str, float]:
-    """Log loss and accuracy over the whole set."""
-    return {
-        f"{prefix}{m}": metrics.score(m, truth, probabilities) for m in ("log_loss", "accuracy")
-    }
+def score(
+    names: Sequence[str], truth: np.ndarray, mean: np.ndarray, prefix: str = ""
+) -> dict[str, float]:
+    """The metrics named, over the whole set."""
+    return {f"{prefix}{name}": metrics.score(name, truth, mean) for name in names}
 
 
 if __name__ == "__main__":

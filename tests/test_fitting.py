@@ -1,7 +1,7 @@
 """Fitting: rates, printed losses, whole-set scores, names of epochs, repeatability."""
 
 import json
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from stages.images.loading import chunks
 from stages.learner import activations, fitting
 from stages.learner.data import ActivationData
 from stages.learner.fitting import Rates
+from stages.learner.tasks import TASKS
 from stages.settings import Fit
 
 NO_FINDER = Rates(suggestion=None, ratio=10)
@@ -55,7 +56,7 @@ def recorded(losses):
             losses.append(value.item())
         return value
 
-    return SimpleNamespace(loss=loss)
+    return replace(TASKS["multiclass"], loss=loss)
 
 
 def test_every_step_has_the_rate_of_the_schedule(make_learner):
@@ -150,7 +151,7 @@ def test_rows_say_stage_size_and_layers_and_the_heading_is_printed_once(make_lea
     assert all((r["stage"], r["size"], r["layers"]) == ("head", 64, "head") for r in rows)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
-    assert lines[0].split() == fitting.COLUMNS[1:]
+    assert lines[0].split() == [*fitting.COLUMNS[1:], "accuracy"]
     assert [line.split()[0] for line in lines[1:]] == ["0", "1", "2", "3"]
 
 

@@ -1,46 +1,57 @@
-"""From label files to rows, on competitions of a few files."""
+"""From label files of every layout to one table of rows, on competitions of a few files."""
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from stages.competition import labels
+from stages.competition import cells, labels, lookup
 from stages.competition.archive import Archive
+from stages.competition.csv_files import read_csv
 from stages.errors import UserError
+from stages.images import decoding
+from tests.layouts import DEFAULTS, LAYOUTS
 
-DOGS = {
-    "task": "multiclass", "train_images": "train", "suffix": ".jpg", "labels": "labels.csv",
-    "id_column": "id", "label_columns": ["breed"],
-}  # fmt: skip
+each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+
+
+@each_layout
+def test_a_layout_is_read_as_it_is_meant(tmp_path, layout):
+    archive, c = Archive(layout.write(tmp_path)), layout.competition
+    rows = labels.table(archive, c)
+    assert list(rows[["id", "image", "label"]].itertuples(index=False, name=None)) == layout.rows
+    assert {k: list(rows[k]) for k in rows if k not in ("id", "image", "label")} == layout.extra
+    assert labels.classes(rows, c) == layout.classes
+
+
+@each_layout
+def test_the_rows_to_predict_are_the_samples(tmp_path, layout):
+    archive, c = Archive(layout.write(tmp_path)), layout.competition
+    ids = read_csv(archive, c.sample_submission).iloc[:, 0]
+    found = lookup.find(ids, c.test_images, archive, c.suffix)
+    assert list(zip(ids, found, strict=True)) == layout.tests
+
+
+@each_layout
+def test_every_image_of_a_layout_is_rgb_in_the_end(tmp_path, layout):
+    archive = Archive(layout.write(tmp_path))
+    for _, image in [*[row[:2] for row in layout.rows], *layout.tests]:
+        assert decoding.decode(archive.read(image)).mode == "RGB"
 
 
 def table(folder, csv, images=("train/b.jpg", "train/a.jpg"), **changes):
     """The rows of a competition of these files, whose params are dog breeds' but for `changes`."""
-    data = csv if isinstance(csv, bytes) else csv.encode()
     for name in images:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"pixels")
-    (folder / "labels.csv").write_bytes(data)
-    return labels.table(Archive(folder), SimpleNamespace(**(DOGS | changes)))
+    (folder / "labels.csv").write_bytes(csv if isinstance(csv, bytes) else csv.encode())
+    dogs = DEFAULTS | {"label_columns": ["breed"]}
+    return labels.table(Archive(folder), SimpleNamespace(**(dogs | changes)))
 
 
 def rows(*args, **changes):
     return table(*args, **changes).to_numpy().tolist()
-
-
-def test_a_row_is_id_image_and_label(tmp_path):
-    found = table(tmp_path, "id,breed\na,boxer\n")
-    assert found.to_dict("records") == [{"id": "a", "image": "train/a.jpg", "label": "boxer"}]
-
-
-def test_rows_keep_the_order_of_the_csv(tmp_path):
-    assert [r[0] for r in rows(tmp_path, "id,breed\nb,pug\na,boxer\n")] == ["b", "a"]
-
-
-def test_ids_may_carry_their_suffix(tmp_path):
-    found = rows(tmp_path, "id,breed\na.jpg,boxer\n", suffix="")
-    assert found == [["a.jpg", "train/a.jpg", "boxer"]]
 
 
 @pytest.mark.parametrize("name", ["a", "a.png"])
@@ -60,26 +71,11 @@ def test_ids_may_name_folders(tmp_path):
     assert found[0][1] == "train/x/a.jpg"
 
 
-def test_train_images_may_lie_beside_the_csv(tmp_path):
-    assert rows(tmp_path, "id,breed\na,pug\n", ["a.jpg"], train_images=".")[0][1] == "a.jpg"
-
-
-def test_zero_padded_ids_stay_as_written(tmp_path):
-    found = rows(tmp_path, "id,breed\n0007,boxer\n", ["train/0007.jpg", "train/7.jpg"])
-    assert found == [["0007", "train/0007.jpg", "boxer"]]
-
-
-@pytest.mark.parametrize("word", ["NA", "null", "nan", "None", "1e3", "True"])
-def test_ids_and_labels_are_text_whatever_they_look_like(tmp_path, word):
-    found = rows(tmp_path, f"id,breed\n{word},{word}\n", [f"train/{word}.jpg"])
-    assert found == [[word, f"train/{word}.jpg", word]]
-
-
 @pytest.mark.parametrize(
     "csv",
     [
         pytest.param(b"\xef\xbb\xbfid,breed\na,boxer\n", id="byte order mark"),
-        pytest.param(b"id,breed\r\na,boxer\r\n", id="Windows line ends"),
+        pytest.param(b"id,breed\r\na,boxer\r\n", id="windows line ends"),
         pytest.param(b"id, breed\na, boxer\n", id="space after comma"),
         pytest.param(b'"id","breed"\n"a","boxer"\n', id="quotes"),
         pytest.param(b"id,breed\na,boxer", id="no last line end"),
@@ -88,11 +84,6 @@ def test_ids_and_labels_are_text_whatever_they_look_like(tmp_path, word):
 )
 def test_a_csv_is_read_however_it_was_saved(tmp_path, csv):
     assert rows(tmp_path, csv) == [["a", "train/a.jpg", "boxer"]]
-
-
-def test_labels_keep_spaces_and_letters_of_any_language(tmp_path):
-    found = rows(tmp_path, 'id,breed\na,"chien, épagneul"\nb,Common Chickweed\n')
-    assert [r[2] for r in found] == ["chien, épagneul", "Common Chickweed"]
 
 
 @pytest.mark.parametrize("change", [{"id_column": "image"}, {"label_columns": ["image"]}])
@@ -120,21 +111,6 @@ def test_an_image_of_another_folder_does_not_count(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"task": "multilabel"}, {"task": "regression"}, {"labels": "folders"},
-     {"labels": "filenames"}, {"label_columns": ["breed", "other"]}],
-)  # fmt: skip
-def test_shapes_that_are_not_read_yet_are_refused_in_a_sentence(tmp_path, change):
-    with pytest.raises(UserError, match=r"^competition\.task \w+ with labels '\S+' is not read "):
-        table(tmp_path, "id,breed\na,boxer\n", **change)
-
-
-def test_a_row_without_a_label_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"labels\.csv has no label for id 'b'"):
-        table(tmp_path, "id,breed\na,boxer\nb,\n")
-
-
-@pytest.mark.parametrize(
     ("csv", "fault"),
     [
         (b"", "is not a csv"),
@@ -155,3 +131,64 @@ def test_suffix_auto_refuses_an_id_with_several_images(tmp_path):
 def test_a_row_with_a_cell_too_many_does_not_shift_the_columns(tmp_path):
     with pytest.raises(UserError, match="more cells than its header"):
         table(tmp_path, "id,breed\na,boxer,\n")
+
+
+MULTI = {"task": "multilabel", "label_columns": ["x", "y"]}
+
+
+@pytest.mark.parametrize(
+    ("csv", "change", "sentence"),
+    [
+        ("id,breed\na,boxer\nb,\n", {}, "labels.csv: no label for id 'b'."),
+        ("id,breed\na,\"box\ter\"\n", {}, r"labels.csv: label 'box\ter' holds a tab for id 'a'."),
+        ("id,x,y\na,1,1\n", {"label_columns": ["x", "y"]},
+         "labels.csv: 2 of the columns x, y are 1 instead of one for id 'a'."),
+        ("id,x,y\na,1,0\nb,0,0\n", {"label_columns": ["x", "y"]},
+         "labels.csv: 0 of the columns x, y are 1 instead of one for id 'b'."),
+        ("id,x,y\na,1,0.5\n", MULTI, "labels.csv: column y is '0.5' instead of 0 or 1 for id 'a'."),
+        ("id,x,y\na,1,\n", MULTI, "labels.csv: column y is '' instead of 0 or 1 for id 'a'."),
+        ("id,breed\na,tall\n", {"task": "regression"},
+         "labels.csv: 'tall' is not a number for id 'a'."),
+        ("id,breed\na,nan\n", {"task": "regression"},
+         "labels.csv: 'nan' is not a number for id 'a'."),
+        ("", {"labels": "folders"},
+         "a.jpg lies in no folder of 'train'; with labels: folders each class has one: check "
+         "competition.train_images."),
+        ("", {"labels": "filenames", "label_pattern": r"^(cat)\."},
+         r"competition.label_pattern '^(cat)\\.' finds nothing in 'a.jpg'."),
+    ],
+)  # fmt: skip
+def test_a_label_that_the_task_does_not_take_is_named(tmp_path, csv, change, sentence):
+    with pytest.raises(UserError) as error:
+        table(tmp_path, csv, **change)
+    assert error.value.message == sentence
+
+
+def test_one_class_alone_is_refused(tmp_path):
+    found = table(tmp_path, "id,breed\na,pug\nb,pug\n")
+    with pytest.raises(UserError, match="every label is 'pug'; there must be two classes or more"):
+        labels.classes(found, LAYOUTS["csv, ids without suffix (dog breeds)"].competition)
+
+
+def test_true_and_false_and_decimals_are_flags(tmp_path):
+    found = rows(tmp_path, "id,x,y\na,True,0.0\nb,1.0,False\n", **MULTI)
+    assert [r[2] for r in found] == ["x", "x"]
+
+
+def test_a_repeated_tag_counts_once(tmp_path):
+    change = {"task": "multilabel", "label_separator": " "}
+    assert rows(tmp_path, "id,breed\na,pug tan pug\n", **change)[0][2] == "pug\ttan"
+
+
+def test_targets_are_numbers_flags_or_values():
+    assert cells.targets(["b", "a"], ["a", "b"], "multiclass").tolist() == [1, 0]
+    flags = cells.targets(["c\ta", "", "b"], ["a", "b", "c"], "multilabel")
+    assert flags.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+    values = cells.targets(["1.5\t-2", "0\t4"], ["left", "right"], "regression")
+    assert values.tolist() == [[1.5, -2], [0, 4]]
+    assert flags.dtype == values.dtype == np.float32
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel", "regression"])
+def test_targets_of_no_rows_are_empty(task):
+    assert len(cells.targets([], ["a", "b"], task)) == 0

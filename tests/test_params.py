@@ -135,18 +135,28 @@ def test_a_wrong_value_is_told_with_what_was_expected(tmp_path, text, sentence):
          "unfreeze.image_size: 128 is above the pack's resize.shorter_side 96; lower the one or "
          "raise the other."),
         (swap("[0.25, 0.5]", "[0.5]"),
-         "model: dropout needs 2 values, one before each linear layer of a head with head_layers "
+         "model.dropout: needs 2 values, one before each linear layer of a head with head_layers "
          "[512], and has 1."),
-        (swap("end: 10.0", "end: 1e-6"), "find_lr: end must be above start."),
+        (swap("end: 10.0", "end: 1e-6"),
+         "find_lr.end: must be above find_lr.start, which is 1e-05."),
         (swap("group_column: null", "group_column: who"),
-         "competition.group_column: split.method random does not keep groups together; set it to "
-         "null."),
+         "split.method: group goes with competition.group_column, and that with it."),
+        (swap("method: random", "method: group"),
+         "split.method: group goes with competition.group_column, and that with it."),
         (swap("id_column: id", "id_column: null"),
-         "competition: id_column and label_columns are needed when labels is a csv."),
-        (swap("labels: labels.csv", "labels: filenames"),
-         "competition: label_pattern is needed when labels is 'filenames'."),
+         "competition.id_column: needed, for labels is a csv."),
+        (swap("label_columns: [label]", "label_columns: []"),
+         "competition.label_columns: needed, for labels is a csv."),
+        (swap("label_pattern: null", "label_pattern: (cat|dog)"),
+         "competition.label_pattern: goes with labels: filenames, and that with it."),
+        (swap("label_separator: null", "label_separator: ' '"),
+         "competition.label_separator: goes with task: multilabel in one label column, and that "
+         "with it."),
         (swap("metric: log_loss", "metric: f2"),
-         "competition.metric: f2 does not score a multiclass task; use log_loss, accuracy, error."),
+         "competition.metric: f2 does not score a multiclass task; use log_loss, auc, accuracy, "
+         "error, balanced_accuracy, mcc, qwk, f1_micro, f1_macro, map@5."),
+        (swap("cut_points: tuned", "cut_points: [1.5, 0.5]"),
+         "submission.cut_points: [1.5, 0.5] must climb."),
     ],
 )  # fmt: skip
 def test_values_that_do_not_belong_together_are_told(tmp_path, text, sentence):

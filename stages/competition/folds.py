@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 
 TRAIN_ONLY = -1
 
@@ -31,6 +34,29 @@ def assign(n: int, folds: int, val_pct: float, seed: int) -> np.ndarray:
     for k in range(folds):
         fold[get_cv_idxs(n, k, val_pct, seed)] = k
     return fold
+
+
+def assign_groups(groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
+    """The fold of each row, rows of one group in one fold, folds of about equal size.
+
+    Raises:
+        ValueError: there are fewer groups than folds.
+
+    """
+    from sklearn.model_selection import GroupKFold  # slow to import, and random does without
+
+    kfold = GroupKFold(folds, shuffle=True, random_state=seed)
+    fold = np.empty(len(groups), dtype=int)
+    for k, (_, valid) in enumerate(kfold.split(np.zeros(len(groups)), groups=groups)):
+        fold[valid] = k
+    return fold
+
+
+def parts(rows: pd.DataFrame, count: int = 5) -> np.ndarray:
+    """Parts (N,) of the rows, 0 to count - 1, for tuning on the others; groups stay together."""
+    if "group" in rows and rows["group"].nunique() >= count:
+        return assign_groups(rows["group"], count, seed=0)
+    return np.random.RandomState(0).permutation(len(rows)) % count
 
 
 def split(fold_of_row: np.ndarray, fold: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,106 +1,104 @@
-"""From the competition's label files to tables of rows: image, id, label."""
+"""From the competition's labels, however they are laid out, to one table of rows."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable
-from pathlib import PurePosixPath
+import re
 from types import SimpleNamespace
 
 import pandas as pd
 
+from stages.competition import cells, lookup
 from stages.competition.archive import Archive
+from stages.competition.csv_files import column, read_csv
 from stages.errors import UserError
 
 
-def table(archive: Archive, competition: SimpleNamespace) -> pd.DataFrame:
-    """Training rows in the csv's order: id, image (its name in the archive), label; all text.
+def table(archive: Archive, c: SimpleNamespace) -> pd.DataFrame:
+    """Training rows: id, image (its name in the archive), label, and group if there is one.
 
-    The csv's own order is kept: fastai sorted the files until May 2018 while the split counted
-    csv rows, which validated other images than it said.
+    All text. `label` holds one cell a row, whatever the layout: see `cells`. A csv's own order is
+    kept: fastai sorted the files until May 2018 while the split counted csv rows, which validated
+    other images than it said.
 
     Raises:
-        UserError: a shape that is not read yet; a column, a label or an image that is not there.
+        UserError: a column, a label or an image that is not there, or a label of another kind.
 
     """
-    _check_shape(competition)
-    rows = read_csv(archive, competition.labels)
-    id_column, label_column = competition.id_column, competition.label_columns[0]
-    for column in (id_column, label_column):
-        if column not in rows:
+    return _of_paths(archive, c) if c.labels in ("folders", "filenames") else _of_csv(archive, c)
+
+
+def classes(rows: pd.DataFrame, c: SimpleNamespace) -> list[str]:
+    """The classes, or a regression's numbers, in the order that they have in every model.
+
+    Columns stand in the order of `label_columns`; names are sorted (fastai's order), by value if
+    all are whole numbers.
+
+    Raises:
+        UserError: there is only one class.
+
+    """
+    if len(c.label_columns) > 1 or c.task == "regression":
+        return list(c.label_columns) or ["value"]
+    found = {name for cell in rows["label"] for name in cells.split(cell)}
+    if len(found) < 2:
+        raise UserError(f"every label is {', '.join(found)!r}; there must be two classes or more.")
+    numbers = all(re.fullmatch(r"\d+", name) for name in found)
+    return sorted(found, key=lambda name: (int(name), name) if numbers else name)
+
+
+def _of_csv(archive: Archive, c: SimpleNamespace) -> pd.DataFrame:
+    rows = read_csv(archive, c.labels)
+    ids = column(rows, c.id_column, c.labels)
+    given = pd.concat([column(rows, name, c.labels) for name in c.label_columns], axis=1)
+    result = pd.DataFrame(
+        {
+            "id": ids,
+            "image": lookup.required(ids, c.train_images, archive, c.suffix),
+            "label": _checked(given, ids, c),
+        }
+    )
+    if c.group_column:
+        result["group"] = column(rows, c.group_column, c.labels)
+    return result
+
+
+def _of_paths(archive: Archive, c: SimpleNamespace) -> pd.DataFrame:
+    """Rows in the order of their paths; the id is the path inside train_images."""
+    images = lookup.training(archive, c)
+    ids = pd.Series(list(images.values()))
+    given = [_label_of(path, c) for path in ids]
+    labels = _checked(pd.DataFrame({"label": given}), ids, c)
+    return pd.DataFrame({"id": ids, "image": list(images), "label": labels})
+
+
+def _label_of(path: str, c: SimpleNamespace) -> str:
+    """The label in an image's path: the folder that it lies in, or what label_pattern finds."""
+    if c.labels == "folders":
+        folder, slash, _ = path.rpartition("/")
+        if not slash:
             raise UserError(
-                f"{competition.labels} has no column {column!r}; it has {', '.join(rows.columns)}."
+                f"{path} lies in no folder of {c.train_images!r}; with labels: folders each class "
+                "has one: check competition.train_images."
             )
-    ids, labels = rows[id_column], rows[label_column]
-    if (labels == "").any():
-        raise UserError(f"{competition.labels} has no label for id {ids[labels == ''].iloc[0]!r}.")
-    found = images_of(ids, competition.train_images, archive, competition)
-    return pd.DataFrame({"id": ids, "image": found, "label": labels})
+        return folder
+    found = re.search(c.label_pattern, path)
+    if not found or not found.group(1):
+        raise UserError(f"competition.label_pattern {c.label_pattern!r} finds nothing in {path!r}.")
+    return found.group(1)
 
 
-def _check_shape(competition: SimpleNamespace) -> None:
-    single = competition.task == "multiclass" and len(competition.label_columns) == 1
-    if not single or competition.labels in ("folders", "filenames"):
-        raise UserError(
-            f"competition.task {competition.task} with labels {competition.labels!r} is not read "
-            "yet; what works today is multiclass with one label column of a csv."
-        )
-
-
-def read_csv(archive: Archive, name: str) -> pd.DataFrame:
-    """A csv of the competition with every cell as text: 0007 stays 0007, NA stays NA.
+def _checked(given: pd.DataFrame, ids: pd.Series, c: SimpleNamespace) -> list[str]:
+    """One cell a row from the label's columns, checked.
 
     Raises:
-        UserError: there is no such file, it is no csv, or it has no rows.
+        UserError: the first cell that is not what the task takes, with its id.
 
     """
-    errors = pd.errors
-    try:
-        with warnings.catch_warnings(action="error", category=errors.ParserWarning):
-            rows = pd.read_csv(
-                archive.open(name), dtype=str, keep_default_na=False, skipinitialspace=True,
-                index_col=False, encoding="utf-8-sig",
-            )  # fmt: skip
-    except errors.ParserWarning:
-        raise UserError(f"{name} has rows with more cells than its header.") from None
-    except (errors.EmptyDataError, errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{name} is not a csv in UTF-8: {error}.") from None
-    if rows.empty:
-        raise UserError(f"{name} has no rows.")
-    return rows.rename(columns=str.strip)
-
-
-def images_of(
-    ids: Iterable[str], folder: str, archive: Archive, competition: SimpleNamespace
-) -> list[str]:
-    """The image of each id: folder/id + suffix; with suffix auto, the one image that it names.
-
-    Raises:
-        UserError: ids without an image or with several, the first of them named.
-
-    """
-    auto = competition.suffix == "auto"
-    suffix = "" if auto else competition.suffix
-    known = _by_id(archive.images(folder), folder, bare=auto)
-    ids = list(ids)
-    if missing := [i for i in ids if i + suffix not in known]:
-        raise UserError(
-            f"{len(missing)} of {len(ids)} ids have no image in {folder!r}, the first is "
-            f"{missing[0]!r}; check competition.suffix and the folder."
-        )
-    if several := [i for i in ids if len(known[i + suffix]) > 1]:
-        raise UserError(
-            f"id {several[0]!r} has several images in {folder!r}: "
-            f"{', '.join(known[several[0] + suffix])}; set competition.suffix."
-        )
-    return [known[i + suffix][0] for i in ids]
-
-
-def _by_id(images: list[str], folder: str, *, bare: bool) -> dict[str, list[str]]:
-    """Images by their path inside the folder, and by that path without its suffix if `bare`."""
-    by_id: dict[str, list[str]] = {}
-    for image in images:
-        inside = PurePosixPath(image).relative_to(folder.strip("/") or ".")
-        for name in {str(inside), str(inside.with_suffix("")) if bare else str(inside)}:
-            by_id.setdefault(name, []).append(image)
-    return by_id
+    read = cells.reader(c.task, list(given.columns), c.label_separator)
+    result = []
+    for name, row in zip(ids, given.itertuples(index=False, name=None), strict=True):
+        try:
+            result.append(read(row))
+        except ValueError as error:
+            raise UserError(f"{c.labels}: {error} for id {name!r}.") from None
+    return result

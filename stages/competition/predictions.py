@@ -29,15 +29,18 @@ def read(path: Path) -> tuple[list[str], list[str], np.ndarray]:
     return list(table[0]), classes, table.iloc[:, 1:].to_numpy(float)
 
 
-def blend(stack: np.ndarray, how: str) -> np.ndarray:
-    """Average predictions (folds, N, C) into (N, C), rows sum to 1: arithmetic or geometric."""
+def blend(stack: np.ndarray, how: str, task: str) -> np.ndarray:
+    """Average predictions (folds, N, C) into (N, C): arithmetic or geometric."""
     if how == "mean":
         return stack.mean(axis=0)
-    product = np.exp(np.log(np.maximum(stack, 1e-15)).mean(axis=0))
-    return product / product.sum(axis=1, keepdims=True)
+    return _normal(np.exp(np.log(np.maximum(stack, 1e-15)).mean(axis=0)), task)
 
 
-def clip(probabilities: np.ndarray, margin: float) -> np.ndarray:
-    """Clip probabilities (N, C) to margin .. 1 - margin, then make rows sum to 1 again."""
-    kept = probabilities.clip(margin, 1 - margin)
-    return kept / kept.sum(axis=1, keepdims=True)
+def clip(values: np.ndarray, margin: float, task: str) -> np.ndarray:
+    """Clip probabilities (N, C) to margin .. 1 - margin; a regression's numbers stay."""
+    return values if task == "regression" else _normal(values.clip(margin, 1 - margin), task)
+
+
+def _normal(values: np.ndarray, task: str) -> np.ndarray:
+    """Rows of sum 1 where just one class is true."""
+    return values / values.sum(axis=1, keepdims=True) if task == "multiclass" else values

@@ -1,4 +1,4 @@
-"""The rows that `split` wrote: image, id, label and fold; their classes and targets."""
+"""The tables that `split` wrote: labelled rows with their folds, classes, and rows to predict."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.competition import folds
-
-
-def classes(rows: pd.DataFrame) -> list[str]:
-    """The classes in their order in every model: sorted, over all rows (fastai's order)."""
-    return sorted(set(rows["label"]))
-
-
-def targets(rows: pd.DataFrame, names: list[str]) -> np.ndarray:
-    """Class numbers (N,) int64 of the rows."""
-    number = {name: i for i, name in enumerate(names)}
-    return rows["label"].map(number).to_numpy(dtype=np.int64)
+from stages.competition import cells, folds
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A table that `split` wrote, ids and labels as text."""
-    return pd.read_csv(path, dtype={"id": str, "image": str, "label": str}, keep_default_na=False)
+    """A table that `split` wrote, everything but the fold as text."""
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return rows.astype({"fold": int}) if "fold" in rows else rows
+
+
+def classes(path: Path) -> list[str]:
+    """The classes, or a regression's numbers, in the order that they have in every model."""
+    return list(read(path)["class"])
+
+
+def targets(rows: pd.DataFrame, names: list[str], task: str) -> np.ndarray:
+    """What a model is trained towards, a row each; see cells.targets."""
+    return cells.targets(rows["label"], names, task)
 
 
 def split(rows: pd.DataFrame, fold: str) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from stages.figures.style import BLUE, RED, picture
@@ -23,6 +24,15 @@ def draw_counts(path: Path, counts: pd.Series) -> None:
             axes.set_yticks(range(len(counts)), counts.index)
         else:
             axes.set_yticks([])
+
+
+def draw_numbers(path: Path, numbers: np.ndarray, names: list[str]) -> None:
+    """Draw the histogram of each column of a regression's numbers (N, T)."""
+    with picture(path) as axes:
+        axes.hist(numbers, bins=40, label=names)
+        axes.set_title(f"Numbers of the {len(numbers)} training images")
+        axes.set_ylabel("images")
+        axes.legend(frameon=False)
 
 
 def draw_sizes(path: Path, sizes: pd.DataFrame, shorter_side: int) -> None:

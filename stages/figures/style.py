@@ -29,9 +29,16 @@ LOOK = {
 
 
 @contextmanager
-def picture(path: Path, width: float = 7, height: float = 4) -> Iterator[Axes]:
-    """Yield the axes of a figure, inches wide and high, that is written as a PNG at the end."""
+def figure(path: Path, width: float, height: float) -> Iterator[Figure]:
+    """Yield a figure, inches wide and high, that is written as a PNG at the end."""
     with mpl.rc_context(LOOK), whole(path) as part:
-        figure = Figure(figsize=(width, height), layout="constrained")
-        yield figure.subplots()
-        figure.savefig(part, format="png", metadata={"Software": None})
+        drawn = Figure(figsize=(width, height), layout="constrained")
+        yield drawn
+        drawn.savefig(part, format="png", metadata={"Software": None})
+
+
+@contextmanager
+def picture(path: Path, width: float = 7, height: float = 4) -> Iterator[Axes]:
+    """Yield the axes of a figure with nothing else in it."""
+    with figure(path, width, height) as drawn:
+        yield drawn.subplots()

@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from stages.errors import UserError
+from stages.learner import tasks
 from stages.learner.network import Network, Pool, build_backbone, build_head
+from stages.learner.tasks import Task
 from stages.records import whole
 
 KEY = "repodium"  # one metadata key: the file's bytes do not depend on a hash map's order
@@ -43,10 +45,17 @@ class Header:
     pool: str
     head_layers: list[int]
     dropout: list[float]
+    centre: list[float]  # of a regression's numbers; else empty
+    spread: list[float]
     size: int
     mean: list[float]
     std: list[float]
     trained: str  # "head", or "all" when the backbone's tensors are in the file too
+
+    @property
+    def trains(self) -> Task:
+        """The task's loss, activation and metric."""
+        return tasks.of(self.task, self.centre, self.spread)
 
     def build_head(self, channels: int) -> nn.Sequential:
         """A new head of this form."""

@@ -16,10 +16,10 @@ from stages.images.views import generator
 from stages.learner import schedules
 from stages.learner.tasks import Task
 
-Batch = tuple[torch.Tensor, torch.Tensor]  # inputs (B, ...), targets (B,)
+Batch = tuple[torch.Tensor, torch.Tensor]  # inputs (B, ...), targets (B,) or (B, C)
 Row = dict[str, float | int | str | None]
 SMOOTHING = 0.98
-COLUMNS = ["stage", "epoch", "size", "layers", "lr", "train_loss", "valid_loss", "accuracy"]
+COLUMNS = ["stage", "epoch", "size", "layers", "lr", "train_loss", "valid_loss"]  # and the metric
 
 
 class Data(Protocol):
@@ -184,24 +184,25 @@ def fit(
 
 @torch.inference_mode()
 def evaluate(learner: Learner, batches: Iterator[Batch]) -> Row:
-    """Loss and accuracy over the whole validation set (fastai until April 2018: mean of batches).
+    """Loss and metric over the whole validation set (fastai until April 2018: mean of batches).
 
     None for both when there are no validation rows.
     """
     learner.module.eval()
     outputs, targets = predict(learner.module, batches, learner.device)
+    task = learner.task
     if not len(targets):
-        return {"valid_loss": None, "accuracy": None}
+        return {"valid_loss": None, task.metric: None}
     return {
-        "valid_loss": float(learner.task.loss(outputs, targets)),
-        "accuracy": float((outputs.argmax(1) == targets).double().mean()),
+        "valid_loss": float(task.loss(outputs, targets)),
+        task.metric: task.score(outputs, targets),
     }
 
 
 def predict(
     module: Callable[[torch.Tensor], torch.Tensor], batches: Iterator[Batch], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Raw outputs (N, C) and targets (N,) of all batches, on the CPU."""
+    """Raw outputs (N, C) and targets (N, ...) of all batches, on the CPU."""
     pairs = [(module(x.to(device, non_blocking=True)).cpu(), y) for x, y in batches]
     if not pairs:
         return torch.empty(0, 0), torch.empty(0)
@@ -210,7 +211,7 @@ def predict(
 
 def show(rows: Sequence[Row]) -> None:
     """Print the lesson's table: the last of `rows`, and before the first one the heading."""
-    columns = [c for c in COLUMNS if c != "stage"]
+    columns = [c for c in rows[0] if c != "stage"]
     if len(rows) == 1:
         tqdm.write("".join(f"{c:>12}" for c in columns))
     tqdm.write("".join(f"{_cell(rows[-1].get(c)):>12}" for c in columns))

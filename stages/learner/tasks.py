@@ -1,26 +1,73 @@
-"""What a task trains with: its loss, and what turns raw outputs into predictions."""
+"""What a task trains with: its loss, what its outputs mean, and how an epoch is judged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+TAGGED = 0.2  # the threshold under which a tag is not given, while training: Planet's best
+Score = Callable[[torch.Tensor, torch.Tensor], float]
 
 
 @dataclass(frozen=True)
 class Task:
-    """A loss and an activation, both on raw outputs (N, C)."""
+    """A loss and an activation on raw outputs (N, C), and the metric of the lesson's table."""
 
-    loss: Loss
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     activation: Callable[[torch.Tensor], torch.Tensor]
+    metric: str
+    score: Score
 
 
-def _softmax(outputs: torch.Tensor) -> torch.Tensor:
+def of(task: str, centre: Sequence[float] = (), spread: Sequence[float] = ()) -> Task:
+    """The task of that name.
+
+    A regression is trained towards (number - centre) / spread, so that its loss and its rates do
+    not depend on the unit: a loss of 1 is that of always predicting the centre. Its predictions
+    are in the competition's own unit.
+    """
+    return regression(centre, spread) if task == "regression" else TASKS[task]
+
+
+def accuracy(outputs: torch.Tensor, targets: torch.Tensor) -> float:
+    """Share of rows whose highest output is the true class."""
+    return float((outputs.argmax(1) == targets).double().mean())
+
+
+def f2(outputs: torch.Tensor, targets: torch.Tensor) -> float:
+    """Mean over rows of F-beta, beta 2, of the tags above TAGGED (fastai's Planet metric)."""
+    said = outputs.sigmoid() > TAGGED
+    both = (said & (targets > 0)).sum(dim=1)
+    either = said.sum(dim=1) + 4 * targets.sum(dim=1)
+    return float((5 * both / either.clamp(min=1)).double().mean())
+
+
+def softmax(outputs: torch.Tensor) -> torch.Tensor:
+    """Probabilities that sum to 1 in each row."""
     return outputs.softmax(dim=1)
 
 
-TASKS = {"multiclass": Task(loss=F.cross_entropy, activation=_softmax)}
+def regression(centre: Sequence[float], spread: Sequence[float]) -> Task:
+    """Mean squared error of numbers brought to a common scale; judged by RMSE in their unit."""
+    middle, scale = torch.tensor(centre), torch.tensor(spread)
+
+    def numbers(outputs: torch.Tensor) -> torch.Tensor:
+        return outputs * scale.to(outputs.device) + middle.to(outputs.device)
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        near = (targets - middle.to(targets.device)) / scale.to(targets.device)
+        return F.mse_loss(outputs, near)
+
+    def rmse(outputs: torch.Tensor, targets: torch.Tensor) -> float:
+        return float(F.mse_loss(numbers(outputs).double(), targets.double()).sqrt())
+
+    return Task(loss, numbers, "rmse", rmse)
+
+
+TASKS = {
+    "multiclass": Task(F.cross_entropy, softmax, "accuracy", accuracy),
+    "multilabel": Task(F.binary_cross_entropy_with_logits, torch.sigmoid, "f2", f2),
+}

@@ -1,0 +1,1 @@
+"""The commands of `repodium`, a module each: thin, and loaded only when called."""

@@ -1,0 +1,19 @@
+"""`repodium check-submission`: whether Kaggle would take a file."""
+
+from pathlib import Path
+
+import click
+
+from stages import params
+from stages.errors import UserError
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def command(file: Path) -> None:
+    """Check any submission against the competition's sample, its classes and the model."""
+    from stages.competition import check  # slow to import, and --help does without
+
+    if faults := check.faults_of(file, params.read()):
+        raise UserError(f"{file} is not good: {'; '.join(faults)}.")
+    click.echo(f"{file}: good.")

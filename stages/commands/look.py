@@ -1,0 +1,94 @@
+"""`repodium look`: what was understood of a competition, before anything is trained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import click
+
+from stages import params, paths
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stages.competition.archive import Archive
+    from stages.settings import Competition
+
+SHOWN = 9  # images on the contact sheet
+
+
+@click.command()
+def command() -> None:
+    """Show what is understood of the competition: rows, classes, images, the submission's form."""
+    from stages.competition import labels
+    from stages.competition.archive import Archive
+
+    c = params.read().competition
+    archive = Archive(paths.RAW)
+    rows = labels.table(archive, c)
+    classes = labels.classes(rows, c)
+    for name, text in (*_of_labels(rows, classes, c), *_of_files(archive, rows, classes, c)):
+        click.echo(f"{name:<12}{text}")
+    draw(archive, rows)
+    click.echo(f"{'nine images':<12}{paths.picture('look')}")
+
+
+def _of_labels(rows: pd.DataFrame, classes: list[str], c: Competition) -> Iterator[tuple[str, str]]:
+    from stages.competition import cells
+
+    yield "labels", f"{c.labels}, task {c.task}: {len(rows)} rows"
+    if c.task == "regression":
+        numbers = cells.targets(rows["label"], classes, c.task)
+        yield "numbers", f"{', '.join(classes)}: {numbers.min():g} to {numbers.max():g}"
+    else:
+        count = Counter(name for cell in rows["label"] for name in cells.split(cell))
+        yield "classes", f"{len(classes)}: " + _some(f"{k} {count[k]}" for k in classes)
+    if "group" in rows:
+        yield "groups", f"{rows['group'].nunique()} of {c.group_column}"
+    for i, row in enumerate(rows.head(3).itertuples(index=False)):
+        said = ", ".join(cells.split(row.label)) or "no label"
+        yield "" if i else "first rows", f"{row.id} | {row.image} | {said}"
+
+
+def _of_files(
+    archive: Archive, rows: pd.DataFrame, classes: list[str], c: Competition
+) -> Iterator[tuple[str, str]]:
+    from stages.competition import cells, forms, lookup
+    from stages.competition.csv_files import read_csv
+
+    sample = read_csv(archive, c.sample_submission)
+    ids = sample.iloc[:, 0]
+    found = lookup.find(ids, c.test_images, archive, c.suffix)
+    for name, folders in (("train", c.train_images), ("test", c.test_images)):
+        suffixes = Counter(PurePosixPath(i).suffix for i in lookup.images(archive, folders))
+        kinds = ", ".join(f"{n} {suffix}" for suffix, n in suffixes.most_common())
+        yield f"{name} images", f"{', '.join(lookup.each(folders))}: {kinds}"
+    truth = cells.targets(rows["label"], classes, c.task)
+    form = forms.form_of(sample.columns[1:], classes, c, truth)
+    yield "submission", f"{c.sample_submission}: {len(sample)} rows, {_some(sample.columns)}"
+    yield "", f"{form.about}, for {c.metric}"
+    yield "", f"first row {_some(sample.iloc[0])}"
+    for difference in lookup.differences(ids, found, archive, c):
+        yield "note", difference
+
+
+def draw(archive: Archive, rows: pd.DataFrame) -> None:
+    """Draw a contact sheet of nine training images, evenly spread over the table."""
+    from stages.competition import cells
+    from stages.figures import sheet
+    from stages.images import decoding
+
+    step = max(1, len(rows) // SHOWN)
+    chosen = rows.iloc[::step].head(SHOWN)
+    images = [decoding.decode(archive.read(name), 256) for name in chosen["image"]]
+    titles = [", ".join(cells.split(cell)) for cell in chosen["label"]]
+    sheet.draw(paths.picture("look"), images, titles)
+
+
+def _some(names: object) -> str:
+    from stages.competition.forms import some
+
+    return some(names)

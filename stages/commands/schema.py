@@ -1,0 +1,13 @@
+"""`repodium schema`: the schema of params.yaml."""
+
+import json
+
+import click
+
+from stages.settings import Settings
+
+
+@click.command()
+def command() -> None:
+    """Print the JSON schema of params.yaml, by which editors complete and check it."""
+    click.echo(json.dumps(Settings.model_json_schema(), indent=1))

@@ -1,0 +1,17 @@
+"""`repodium score`: the bundled competition's leaderboard."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def command(file: Path) -> None:
+    """Score a submission of the bundled competition against its held-back answers."""
+    import pandas as pd  # slow to import, and --help does without
+
+    from stages.competition import demo
+
+    scores = demo.leaderboard(pd.read_csv(file, dtype={"id": str}))
+    click.echo(", ".join(f"{name} {value:.6g}" for name, value in scores.items()))

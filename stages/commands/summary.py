@@ -1,0 +1,31 @@
+"""`repodium summary`: what the last run reached, and how to submit it."""
+
+import click
+
+from stages import params, paths, records
+from stages.commands import score
+
+STAGES = ("head", "augment", "progressive", "unfreeze", "tta")
+
+
+@click.command()
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Show what each step reached, the cross-validation, and how to submit."""
+    settings = params.read()
+    for fold in map(str, settings.folds):
+        for stage in STAGES:
+            found = records.read_metrics(stage, fold)
+            shown = {k: v for k, v in found.items() if isinstance(v, float)}
+            cells = "".join(f"  {name} {value:<10.5g}" for name, value in shown.items())
+            click.echo(f"fold {fold}  {stage:<12}{cells}".rstrip())
+    for name, value in records.read_metrics("submission").items():
+        click.echo(f"{name + ':':<20}{value}")
+    file = paths.SUBMISSIONS / settings.submission.file
+    if settings.competition.source == "demo":
+        click.echo("held-back answers:  ", nl=False)
+        context.invoke(score.command, file=file)
+    click.echo(
+        f"\nSubmission: {file}\n"
+        f'kaggle competitions submit {settings.competition.slug} -f {file} -m "Repodium"'
+    )

@@ -1,0 +1,137 @@
+"""Whether Kaggle would take a submission, and whether it says what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages import paths
+from stages.competition import predictions, tables
+from stages.competition.archive import Archive
+from stages.competition.csv_files import parse, read_csv
+from stages.competition.forms import Form, form_of, some
+from stages.errors import UserError
+from stages.settings import Settings
+
+TURNED = 0.5  # in correlation: how much more a column looks like another class than its own
+ALIKE = 0.6  # and how much it looks like that other class: among many, some do by chance
+
+MANY = 50  # rows from which on correlations tell something from nothing
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The model's own predictions for the test rows, for telling which way round values are."""
+
+    ids: Sequence[str]
+    classes: list[str]
+    predicted: np.ndarray
+    """(N, C)"""
+
+
+def faults_of(path: Path, s: Settings) -> list[str]:
+    """What is wrong with any file that is to be submitted; nothing if it is good.
+
+    Raises:
+        UserError: the file is no csv, or the competition is not there yet.
+
+    """
+    for needed in (paths.FOLDS, paths.CLASSES):
+        if not needed.exists():
+            raise UserError(f"{needed} is not there yet; run `dvc repro split` first.")
+    sample = read_csv(Archive(paths.RAW), s.competition.sample_submission)
+    classes = tables.classes(paths.CLASSES)
+    truth = tables.targets(tables.read(paths.FOLDS), classes, s.competition.task)
+    form = form_of(sample.columns[1:], classes, s.competition, truth)
+    return list(faults(parse(path, str(path)), sample, form, reference(s.folds)))
+
+
+def reference(folds: Sequence[int | str]) -> Reference | None:
+    """The mean of the folds' own predictions for the test rows, if they are there."""
+    files = [paths.PREDICTIONS / str(fold) / "test.csv" for fold in folds]
+    if not all(file.exists() for file in files):
+        return None
+    found = [predictions.read(file) for file in files]
+    return Reference(found[0][0], found[0][1], np.mean([values for _, _, values in found], axis=0))
+
+
+def faults(
+    cells: pd.DataFrame, sample: pd.DataFrame, form: Form, reference: Reference | None = None
+) -> Iterator[str]:
+    """What is wrong with a submission, a clause each; nothing if it is good.
+
+    `cells` and `sample` are tables of text, ids first.
+    """
+    if list(cells.columns) != list(sample.columns):
+        yield f"columns are {some(cells.columns)}, and the sample has {some(sample.columns)}"
+        return
+    wrong = [*_id_faults(list(cells.iloc[:, 0]), list(sample.iloc[:, 0]))]
+    wrong += [*form.faults(cells.iloc[:, 1:])] if len(cells) else []
+    yield from wrong
+    if wrong:
+        return
+    if cells.iloc[:, 1:].equals(sample.iloc[:, 1:]):
+        yield "its values are those of the sample submission"
+    elif reference:
+        yield from _turned(list(cells.iloc[:, 0]), *form.scores(cells.iloc[:, 1:]), reference)
+
+
+def _id_faults(ids: list[str], wanted: list[str]) -> Iterator[str]:
+    """Ids that are missing, extra, repeated, written otherwise, or in another order."""
+    if ids == wanted:
+        return
+    missing, extra = sorted(set(wanted) - set(ids)), sorted(set(ids) - set(wanted))
+    plain = {_plain(name): name for name in missing}
+    if extra and _plain(extra[0]) in plain:
+        yield f"ids are written otherwise: {extra[0]!r}, and the sample has " + repr(
+            plain[_plain(extra[0])]
+        )
+    elif missing or extra:
+        if missing:
+            yield f"{len(missing)} ids of the sample are missing: {some(missing)}"
+        if extra:
+            yield f"{len(extra)} ids are not in the sample: {some(extra)}"
+    elif len(ids) != len(wanted):
+        yield f"{len(ids)} rows, and the sample has {len(wanted)}: ids are repeated"
+    else:
+        yield "rows are in another order than the sample's"
+
+
+def _plain(name: str) -> str:
+    """An id without what programs add and take away: padding, a decimal point, a suffix."""
+    return name.strip().lower().partition(".")[0].lstrip("0")
+
+
+def _turned(
+    ids: list[str], classes: list[str], values: np.ndarray, reference: Reference
+) -> Iterator[str]:
+    """Columns that look like another class than their own, or like their own upside down."""
+    known = {name: i for i, name in enumerate(reference.ids)}
+    shared = [i for i, name in enumerate(ids) if name in known]
+    if len(shared) < 3:
+        return
+    ours = reference.predicted[[known[ids[i]] for i in shared]]
+    found = _correlations(values[shared], ours)
+    own_of = [found[row, reference.classes.index(name)] for row, name in enumerate(classes)]
+    if len(shared) >= MANY and np.mean(own_of) < 2 / np.sqrt(len(shared)):
+        yield "values have nothing to do with the model's own: are they in another order than ids?"
+        return
+    for row, (name, own) in enumerate(zip(classes, own_of, strict=True)):
+        best = int(found[row].argmax())
+        if found[row, best] > max(ALIKE, own + TURNED):
+            yield f"values for {name} look like those of {reference.classes[best]}"
+            return
+        if own < -TURNED:
+            yield f"values for {name} run against the model's own: are they upside down?"
+            return
+
+
+def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pearson's between each column of (N, A) and of (N, B); 0 where one is constant."""
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    scale = np.sqrt(np.outer((a**2).sum(axis=0), (b**2).sum(axis=0)))
+    return np.divide(a.T @ b, scale, out=np.zeros_like(scale), where=scale > 1e-12)

@@ -1,0 +1,133 @@
+"""From predictions to what a metric reads: a class, labels, a ranking, whole ratings.
+
+What has to be chosen for that (thresholds, cut points) is chosen on out-of-fold predictions, and
+scored on rows that it was not chosen on: scored on the same rows it flatters, as the lesson's F2
+of Planet did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.competition import cut_points, metrics, thresholds
+from stages.errors import UserError
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a competition asks for, and how it is to be answered."""
+
+    metric: str
+    task: str
+    threshold: str | float = "one"
+    """one | per_class, chosen; or the number itself."""
+    cut_points: str | list[float] = "tuned"
+    """tuned | rounded | the points."""
+    ratings: tuple[int, int] = (0, 0)
+    """The lowest and the highest rating that there is."""
+
+    @property
+    def tagged(self) -> bool:
+        """Whether labels are given above a threshold."""
+        return self.task == "multilabel" and metrics.find(self.metric).reads == "classes"
+
+    @property
+    def rated(self) -> bool:
+        """Whether a regression's numbers become whole ratings."""
+        return self.task == "regression" and self.metric == "qwk"
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there is anything to choose."""
+        return (self.tagged and isinstance(self.threshold, str)) or (
+            self.rated and self.cut_points == "tuned"
+        )
+
+
+Rule = tuple[float, ...]
+"""Thresholds, one or one a class; or cut points; or nothing."""
+
+
+def learn(ask: Question, truth: np.ndarray, predictions: np.ndarray) -> Rule:
+    """The rule that serves the metric best on these rows.
+
+    Raises:
+        UserError: something is to be chosen and there are no rows, or too few cut points.
+
+    """
+    if ask.chooses and not len(truth):
+        key = "threshold" if ask.tagged else "cut_points"
+        raise UserError(
+            f"submission.{key}: {getattr(ask, key)} is chosen on validation rows, and there are "
+            "none; train a fold too, or give it in numbers."
+        )
+    if ask.tagged:
+        return _thresholds(ask, truth, predictions)
+    return _cut_points(ask, truth, predictions) if ask.rated else ()
+
+
+def _thresholds(ask: Question, truth: np.ndarray, predictions: np.ndarray) -> Rule:
+    if ask.threshold == "one":
+        return (thresholds.one(ask.metric, truth, predictions),)
+    if ask.threshold == "per_class":
+        return tuple(map(float, thresholds.per_class(ask.metric, truth, predictions)))
+    return (float(ask.threshold),)
+
+
+def _cut_points(ask: Question, truth: np.ndarray, predictions: np.ndarray) -> Rule:
+    lowest, highest = ask.ratings
+    if ask.cut_points == "rounded":
+        return tuple(map(float, cut_points.halves(lowest, highest)))
+    if ask.cut_points == "tuned":
+        found = cut_points.tuned(truth.ravel(), predictions.ravel(), lowest, highest)
+        return tuple(map(float, found))
+    if len(ask.cut_points) != highest - lowest:
+        raise UserError(
+            f"submission.cut_points: {len(ask.cut_points)} points for the {highest - lowest + 1} "
+            f"ratings {lowest} to {highest}; give {highest - lowest}."
+        )
+    return tuple(ask.cut_points)
+
+
+def decide(ask: Question, rule: Rule, predictions: np.ndarray) -> np.ndarray:
+    """What the metric reads, from predictions (N, C)."""
+    if ask.tagged:
+        return (predictions > np.array(rule)).astype(int)
+    if ask.rated:
+        return ask.ratings[0] + np.searchsorted(rule, predictions)
+    reads = metrics.find(ask.metric).reads
+    if reads == "ranking":
+        most = int(ask.metric.partition("@")[2])
+        return np.argsort(-predictions, axis=1, kind="stable")[:, :most]
+    return predictions.argmax(axis=1) if reads == "classes" else predictions
+
+
+def out_of_sample(
+    ask: Question, truth: np.ndarray, predictions: np.ndarray, parts: np.ndarray
+) -> np.ndarray:
+    """Decisions upon every row by a rule that was learnt on the other parts (N,) alone."""
+    found: dict[int, np.ndarray] = {}
+    for part in np.unique(parts):
+        mine = np.flatnonzero(parts == part)
+        rule = learn(ask, np.delete(truth, mine, axis=0), np.delete(predictions, mine, axis=0))
+        found |= dict(zip(mine, decide(ask, rule, predictions[mine]), strict=True))
+    return np.array([found[row] for row in range(len(predictions))])
+
+
+def scores(
+    ask: Question, truth: np.ndarray, predictions: np.ndarray, parts: np.ndarray
+) -> dict[str, float]:
+    """The metric, and where something is chosen also the flattering figure, `_naive`.
+
+    The first is of decisions by rules of other rows, the second by the rule of these very rows.
+    """
+    naive = decide(ask, learn(ask, truth, predictions), predictions)
+    if not ask.chooses:
+        return {ask.metric: metrics.score(ask.metric, truth, naive)}
+    honest = out_of_sample(ask, truth, predictions, parts)
+    return {
+        ask.metric: metrics.score(ask.metric, truth, honest),
+        f"{ask.metric}_naive": metrics.score(ask.metric, truth, naive),
+    }

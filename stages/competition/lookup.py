@@ -1,0 +1,100 @@
+"""The image of each id: folder/id + suffix, found among the competition's files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from types import SimpleNamespace
+
+from stages.competition.archive import Archive
+from stages.errors import UserError
+
+Folders = str | Sequence[str]
+
+
+def images(archive: Archive, folders: Folders) -> dict[str, str]:
+    """Every image of a folder or of several, and its path inside the folder it is in."""
+    return {
+        image: str(PurePosixPath(image).relative_to(folder.strip("/") or "."))
+        for folder in each(folders)
+        for image in archive.images(folder)
+    }
+
+
+def each(folders: Folders) -> list[str]:
+    """A folder or several, as a list."""
+    return [folders] if isinstance(folders, str) else list(folders)
+
+
+def training(archive: Archive, c: SimpleNamespace) -> dict[str, str]:
+    """The training images that are not in a test folder inside the training folder, by name."""
+    found = images(archive, c.train_images)
+    apart = set(each(c.test_images)) - set(each(c.train_images))
+    inner = tuple(folder.strip("/") + "/" for folder in apart)
+    return {image: path for image, path in found.items() if not image.startswith(inner)}
+
+
+def required(ids: Sequence[str], folders: Folders, archive: Archive, suffix: str) -> list[str]:
+    """The image of every id.
+
+    Raises:
+        UserError: ids without an image, the first of them named, or with several.
+
+    """
+    found = find(ids, folders, archive, suffix)
+    if missing := [i for i, image in zip(ids, found, strict=True) if image is None]:
+        raise UserError(
+            f"{len(missing)} of {len(found)} ids have no image in {_names(folders)}, the first is "
+            f"{missing[0]!r}; check competition.suffix and the folder."
+        )
+    return found
+
+
+def find(ids: Sequence[str], folders: Folders, archive: Archive, suffix: str) -> list[str | None]:
+    """The image of each id, or None; with suffix auto, the one image that the id names.
+
+    Raises:
+        UserError: an id with several images.
+
+    """
+    auto = suffix == "auto"
+    known = _by_id(images(archive, folders), bare=auto)
+    found = [known.get(i if auto else i + suffix, []) for i in ids]
+    for name, several in zip(ids, found, strict=True):
+        if len(several) > 1:
+            raise UserError(
+                f"id {name!r} has several images in {_names(folders)}: {', '.join(several)}; set "
+                "competition.suffix."
+            )
+    return [several[0] if several else None for several in found]
+
+
+def differences(
+    ids: Sequence[str], found: Sequence[str | None], archive: Archive, c: SimpleNamespace
+) -> Iterator[str]:
+    """What the sample submission asks for and has no image, and the other way round; sentences."""
+    where = _names(c.test_images)
+    if missing := [i for i, image in zip(ids, found, strict=True) if image is None]:
+        yield (
+            f"{len(missing)} of {len(found)} ids of {c.sample_submission} have no image in "
+            f"{where}, the first is {missing[0]!r}: they get the mean prediction."
+        )
+    spare = images(archive, c.test_images).keys() - set(found)
+    if spare and c.test_images != c.train_images:
+        yield (
+            f"{len(spare)} images in {where} are not in {c.sample_submission}, the first is "
+            f"{min(spare)!r}: they are not predicted."
+        )
+
+
+def _names(folders: Folders) -> str:
+    return ", ".join(map(repr, each(folders)))
+
+
+def _by_id(known: dict[str, str], *, bare: bool) -> dict[str, list[str]]:
+    """Images by their path inside the folder, and by that path without its suffix if `bare`."""
+    by_id: dict[str, list[str]] = {}
+    for image, path in known.items():
+        for name in {path, str(PurePosixPath(path).with_suffix("")) if bare else path}:
+            by_id.setdefault(name, []).append(image)
+    return by_id

@@ -1,0 +1,149 @@
+"""Values of params.yaml that must fit one another: what a schema of single keys cannot say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stages.settings import Competition, Fit, Settings
+
+METRICS = {
+    "multiclass": (
+        "log_loss", "auc", "accuracy", "error", "balanced_accuracy", "mcc", "qwk", "f1_micro",
+        "f1_macro", "map@5",
+    ),
+    "multilabel": ("log_loss", "auc", "f1_micro", "f1_macro", "f1_samples", "f2", "map@5"),
+    "regression": ("rmse", "mae", "qwk"),
+}  # fmt: skip
+LAYER_GROUPS = 3
+
+
+def faults(s: Settings) -> Iterator[str]:
+    """One sentence for each thing that does not fit, led by the key to change."""
+    yield from _layout(s.competition)
+    yield from _labels(s.competition)
+    yield from _metric(s.competition)
+    yield from _folds(s)
+    yield from _network(s)
+    yield from _sizes(s)
+    yield from _rates(s)
+    yield from _submission(s)
+
+
+def _layout(c: Competition) -> Iterator[str]:
+    """What a layout needs and has not, or has and cannot use."""
+    csv = c.labels not in ("folders", "filenames")
+    for key in ("id_column", "label_columns"):
+        if csv and not getattr(c, key):
+            yield f"competition.{key}: needed, for labels is a csv"
+    for key in ("id_column", "group_column"):
+        if not csv and getattr(c, key):
+            yield f"competition.{key}: a csv's column, and labels is {c.labels!r}; set it to null"
+    if (c.labels == "filenames") != bool(c.label_pattern):
+        yield "competition.label_pattern: goes with labels: filenames, and that with it"
+    if c.label_pattern and not _groups(c.label_pattern):
+        yield (
+            f"competition.label_pattern: {c.label_pattern!r} is not a regular expression with a "
+            "(group) that is the label"
+        )
+
+
+def _groups(pattern: str) -> int:
+    """How many groups a regular expression has; none if it is not one."""
+    try:
+        return re.compile(pattern).groups
+    except re.error:
+        return 0
+
+
+def _labels(c: Competition) -> Iterator[str]:
+    """Which labels a task can be given."""
+    tags = c.task == "multilabel" and len(c.label_columns) == 1
+    if tags != bool(c.label_separator):
+        yield (
+            "competition.label_separator: goes with task: multilabel in one label column, "
+            "and that with it"
+        )
+    if c.task == "multilabel" and c.labels in ("folders", "filenames"):
+        yield f"competition.labels: task multilabel needs a csv, not {c.labels}"
+    if c.task == "regression" and c.labels == "folders":
+        yield "competition.labels: task regression takes numbers from a csv or filenames"
+    if c.positive_class is not None and c.task != "multiclass":
+        yield f"competition.positive_class: a class, and task is {c.task}; set it to null"
+
+
+def _metric(c: Competition) -> Iterator[str]:
+    """Which metrics score a task; map@5 stands for map@ and any number."""
+    name = re.sub(r"^map@\d+$", "map@5", c.metric)
+    if name not in METRICS[c.task]:
+        yield (
+            f"competition.metric: {c.metric} does not score a {c.task} task; "
+            f"use {', '.join(METRICS[c.task])}"
+        )
+
+
+def _folds(s: Settings) -> Iterator[str]:
+    if len(set(s.folds)) < len(s.folds):
+        yield f"folds: {s.folds} names a fold twice"
+    for fold in s.folds:
+        if fold != "full" and fold >= s.split.folds:
+            last = s.split.folds - 1
+            yield (
+                f"folds: there is no fold {fold}; with split.val_pct {s.split.val_pct} "
+                f"they are 0 to {last}"
+            )
+    if (s.split.method == "group") != bool(s.competition.group_column):
+        yield "split.method: group goes with competition.group_column, and that with it"
+
+
+def _network(s: Settings) -> Iterator[str]:
+    layers = len(s.model.head_layers) + 1
+    if len(s.model.dropout) != layers:
+        yield (
+            f"model.dropout: needs {layers} values, one before each linear layer of a head with "
+            f"head_layers {s.model.head_layers}, and has {len(s.model.dropout)}"
+        )
+    if s.find_lr.end <= s.find_lr.start:
+        yield f"find_lr.end: must be above find_lr.start, which is {s.find_lr.start:g}"
+
+
+def _sizes(s: Settings) -> Iterator[str]:
+    sizes = {f"{name}.image_size": getattr(s, name) for name in ("head", "augment", "unfreeze")}
+    sizes |= {f"progressive.steps.{i}.image_size": x for i, x in enumerate(s.progressive.steps)}
+    for key, group in sizes.items():
+        if group.image_size > s.resize.shorter_side:
+            yield (
+                f"{key}: {group.image_size} is above the pack's resize.shorter_side "
+                f"{s.resize.shorter_side}; lower the one or raise the other"
+            )
+
+
+def _rates(s: Settings) -> Iterator[str]:
+    for key, fit, groups in _fits(s):
+        if isinstance(fit.lr, list) and len(fit.lr) not in (1, groups):
+            yield (
+                f"{key}: {len(fit.lr)} rates for {groups} layer group{'s' * (groups > 1)}; "
+                f"give one rate{f' or {groups}' if groups > 1 else ''}"
+            )
+
+
+def _fits(s: Settings) -> Iterator[tuple[str, Fit, int]]:
+    """Every fit: the key of its rate, itself, and how many layer groups it trains."""
+    trained = [("head", s.head, 1), ("augment", s.augment, 1), ("unfreeze", s.unfreeze, 3)]
+    steps = [
+        (f"progressive.steps.{i}", step, 1 if step.layers == "head" else LAYER_GROUPS)
+        for i, step in enumerate(s.progressive.steps)
+    ]
+    for key, group, groups in trained + steps:
+        for i, fit in enumerate(group.fits):
+            yield f"{key}.fits.{i}.lr", fit, groups
+
+
+def _submission(s: Settings) -> Iterator[str]:
+    if s.submission.blend == "gmean" and s.competition.task == "regression":
+        yield "submission.blend: gmean averages probabilities; for a regression use mean"
+    points = s.submission.cut_points
+    if isinstance(points, list) and points != sorted(set(points)):
+        yield f"submission.cut_points: {points} must climb"
