@@ -62,10 +62,10 @@ def _of_files(
     sample = read_csv(archive, c.sample_submission)
     ids = sample.iloc[:, 0]
     found = lookup.find(ids, c.test_images, archive, c.suffix)
-    for name, folders in (("train", c.train_images), ("test", c.test_images)):
+    for name, folders in (("images", c.train_images), ("", c.test_images)):
         suffixes = Counter(PurePosixPath(i).suffix for i in lookup.images(archive, folders))
         kinds = ", ".join(f"{n} {suffix}" for suffix, n in suffixes.most_common())
-        yield f"{name} images", f"{', '.join(lookup.each(folders))}: {kinds}"
+        yield name, f"{', '.join(lookup.each(folders))}: {kinds}"
     truth = cells.targets(rows["label"], classes, c.task)
     form = forms.form_of(sample.columns[1:], classes, c, truth)
     yield "submission", f"{c.sample_submission}: {len(sample)} rows, {_some(sample.columns)}"

@@ -66,28 +66,34 @@ def per_class(metric: str, truth: np.ndarray, predictions: np.ndarray) -> np.nda
         columns = zip(truth.T[:, :, None], predictions.T[:, :, None], strict=True)
         return np.array([one(metric, t, p) for t, p in columns])
     found = np.full(truth.shape[1], one(metric, truth, predictions))
+    said = predictions > found
+    hits, count, true = (truth * said).sum(axis=1), said.sum(axis=1), truth.sum(axis=1)
     for _ in range(SWEEPS):
         before = found.copy()
-        for c in range(len(found)):
-            found[c] = _improved(metric, truth, predictions, found, c)
+        for c, (mine, p) in enumerate(zip(truth.T, predictions.T, strict=True)):
+            hits, count = hits - mine * said[:, c], count - said[:, c]
+            found[c] = _improved(metric, mine, p, hits, count, true)
+            said[:, c] = p > found[c]
+            hits, count = hits + mine * said[:, c], count + said[:, c]
         if (found == before).all():
             break
     return found
 
 
 def _improved(
-    metric: str, truth: np.ndarray, predictions: np.ndarray, found: np.ndarray, c: int
-) -> float:
-    """The best threshold of class c while the others stay."""
-    said = predictions > found
-    said[:, c] = False
-    axis = None if metric == "f1_micro" else 1
-    hits, count = (truth * said).sum(axis=axis), said.sum(axis=axis)
-    true, mine = truth.sum(axis=axis), truth[:, c]
-    if axis is None:
-        order = np.argsort(-predictions[:, c], kind="stable")
-        hits = hits + np.concatenate([[0], mine[order].cumsum()])
-        gains = np.diff(_f(hits, true, count + np.arange(len(mine) + 1), BETA[metric]))
-        return _best_cut(predictions[order, c], gains)
-    without = _f(hits, true, count, BETA[metric])
-    return _best_cut(predictions[:, c], _f(hits + mine, true, count + 1, BETA[metric]) - without)
+    metric: str, mine: np.ndarray, p: np.ndarray,
+    hits: np.ndarray, count: np.ndarray, true: np.ndarray,
+) -> float:  # fmt: skip
+    """The best threshold of one class, flags `mine` and probabilities `p` (N,).
+
+    hits, count, true: of each row (N,), what is said rightly and what is said without this class,
+    and what is true with it.
+    """
+    beta = BETA[metric]
+    if metric != "f1_micro":
+        without = _f(hits, true, count, beta)
+        return _best_cut(p, _f(hits + mine, true, count + 1, beta) - without)
+    order = np.argsort(-p, kind="stable")
+    more = np.concatenate([[0], mine[order].cumsum()])
+    said = count.sum() + np.arange(len(mine) + 1)
+    return _best_cut(p[order], np.diff(_f(hits.sum() + more, true.sum(), said, beta)))
