@@ -24,7 +24,7 @@ from stages.competition.archive import Archive
 from stages.competition.check import Reference
 from stages.competition.csv_files import parse, read_csv
 from stages.competition.decisions import Question, Rule
-from stages.competition.forms import Form
+from stages.competition.forms import Form, some
 from stages.errors import UserError
 
 
@@ -39,7 +39,10 @@ def main() -> None:
     rows, truth, predicted = out_of_fold_rows(s)
     form = forms.form_of(wanted.columns[1:], blend.classes, s.competition, everyone)
     rule = decisions.learn(ask, truth, predicted)
-    values = sample.complete(wanted.iloc[:, 0], blend.ids, blend.predicted)
+    ids = wanted.iloc[:, 0]
+    if unseen := ids[~ids.isin(blend.ids)].tolist():
+        click.echo(f"{len(unseen)} rows without an image get the mean prediction: {some(unseen)}.")
+    values = sample.complete(ids, blend.ids, blend.predicted)
     table = sample.fill(wanted, form, decisions.decide(ask, rule, values))
     path = paths.SUBMISSIONS / s.submission.file
     write(path, table, wanted, form, blend)

@@ -131,6 +131,12 @@ EDITS = {
     "runtime": ({"runtime.workers": 3}, []),
     "clip": ({"submission.clip": 0.001}, ["submission"]),
     "metric": ({"competition.metric": "accuracy"}, ["submission"]),
+    "threshold": ({"submission.threshold": "per_class"}, ["submission"]),
+    "positive class": ({"competition.positive_class": "red"}, ["submission"]),
+    "id column": (
+        {"competition.id_column": "image"},
+        ["split", "explore", "find_lr_head", *AFTER_HEAD],
+    ),
     "tta views": ({"tta.augmented": 3}, END),
     "unfreeze rates": ({"unfreeze.fits": [{"lr": 0.003, "cycles": 1}]}, ["unfreeze", *END]),
     "unfreeze size": ({"unfreeze.image_size": 40}, ["find_lr_unfreeze", "unfreeze", *END]),

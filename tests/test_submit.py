@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 
 from stages.commands import ledger as ledger_command
 from stages.commands import submit
-from stages.competition import ledger, submissions
+from stages.competition import kaggle, ledger, submissions
 from tests.project import ROOT, commit, edit, git
 from tests.test_ledger import SLUG, make, write_entry
 
@@ -172,6 +173,46 @@ def test_an_answer_that_gets_lost_is_no_failure(site, entry):
     result = run()
     assert result.exit_code == 0, result.output
     assert [(row["ref"], row["status"]) for row in ledger.read()] == [("100", "COMPLETE")]
+
+
+def between_commands(monkeypatch, acts):
+    """Change something after the kaggle command of that number: 0 lists, 1 submits, 2.. list."""
+    real, numbers = kaggle.run, itertools.count()
+
+    def and_then(*words, **options):
+        answer = real(*words, **options)
+        acts.get(next(numbers), lambda: None)()
+        return answer
+
+    monkeypatch.setattr(kaggle, "run", and_then)
+
+
+def test_a_fault_while_waiting_is_waited_out(site, entry, monkeypatch):
+    fail = lambda: site.faults.update(ListSubmissions=(500, "on fire"))  # noqa: E731
+    between_commands(monkeypatch, {1: fail, 2: site.faults.clear, 3: fail, 4: site.faults.clear})
+    result = run()
+    assert result.exit_code == 0, result.output
+    assert [row["status"] for row in ledger.read()] == ["COMPLETE"]
+
+
+def test_a_submission_that_kaggle_took_and_never_lists_is_not_called_a_success(
+    site, entry, monkeypatch
+):
+    monkeypatch.setattr(submissions, "PATIENCE", 0.1)
+    between_commands(monkeypatch, {1: site.submissions.clear})
+    said = sentence(run())
+    assert (
+        f"whether {FILE} was submitted is not known: kaggle took it, but does not list it" in said
+    )
+    assert "look with `repodium ledger`" in said
+
+
+def test_what_went_wrong_last_is_told_when_time_is_up(site, entry, monkeypatch):
+    fail = lambda: site.faults.update(ListSubmissions=(500, "on fire"))  # noqa: E731
+    between_commands(monkeypatch, {2: fail})
+    said = sentence(run("--timeout", "0.1"))
+    assert "has not scored submission 100 within 0.1 s" in said
+    assert "on fire" in said
 
 
 REFUSED = {

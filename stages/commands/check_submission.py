@@ -14,6 +14,9 @@ def command(file: Path) -> None:
     """Check any submission against the competition's sample, its classes and the model."""
     from stages.competition import check  # slow to import, and --help does without
 
-    if faults := check.faults_of(file, params.read()):
+    settings = params.read()
+    for note in check.notes(settings.competition):
+        click.echo(f"note: {note}")
+    if faults := check.faults_of(file, settings):
         raise UserError(f"{file} is not good: {'; '.join(faults)}.")
     click.echo(f"{file}: good.")

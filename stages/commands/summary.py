@@ -4,6 +4,8 @@ import click
 
 from stages import params, paths, records
 from stages.commands import score
+from stages.competition import ledger
+from stages.errors import UserError
 
 STAGES = ("head", "augment", "progressive", "unfreeze", "tta")
 
@@ -27,5 +29,13 @@ def command(context: click.Context) -> None:
         context.invoke(score.command, file=file)
     click.echo(
         f"\nSubmission: {file}\n"
-        f'kaggle competitions submit {settings.competition.slug} -f {file} -m "Repodium"'
+        f'kaggle competitions submit {settings.competition.slug} -f {file} -m "{stamp()}"'
     )
+
+
+def stamp() -> str:
+    """The message by which `repodium ledger` finds what made a submission, once it is committed."""
+    try:
+        return ledger.message(ledger.current())
+    except UserError:
+        return "Repodium"

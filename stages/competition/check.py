@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from stages import paths
-from stages.competition import predictions, tables
+from stages.competition import lookup, predictions, tables
 from stages.competition.archive import Archive
 from stages.competition.csv_files import parse, read_csv
 from stages.competition.forms import Form, form_of, some
 from stages.errors import UserError
-from stages.settings import Settings
+from stages.settings import Competition, Settings
 
 TURNED = 0.5  # in correlation: how much more a column looks like another class than its own
 ALIKE = 0.6  # and how much it looks like that other class: among many, some do by chance
@@ -48,6 +48,14 @@ def faults_of(path: Path, s: Settings) -> list[str]:
     truth = tables.targets(tables.read(paths.FOLDS), classes, s.competition.task)
     form = form_of(sample.columns[1:], classes, s.competition, truth)
     return list(faults(parse(path, str(path)), sample, form, reference(s.folds)))
+
+
+def notes(c: Competition) -> list[str]:
+    """Where the competition's sample submission and its images disagree; sentences."""
+    archive = Archive(paths.RAW)
+    ids = read_csv(archive, c.sample_submission).iloc[:, 0]
+    found = lookup.find(ids, c.test_images, archive, c.suffix)
+    return list(lookup.differences(ids, found, archive, c))
 
 
 def reference(folds: Sequence[int | str]) -> Reference | None:

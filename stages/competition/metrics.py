@@ -1,148 +1,208 @@
 """Competition metrics over whole sets, by scikit-learn (fastai 0.7 averaged batches).
 
-Truth: class numbers (N,) for multiclass, flags (N, C) for multilabel, numbers (N, T) for
-regression. What stands beside it is what the metric reads, see Metric.
+truth is (N,) class numbers of a multiclass task, (N, C) zeros and ones of a multilabel one, and
+(N, T) numbers of a regression. A metric reads one of
+
+    probabilities   (N, C)
+    classes         (N,) class numbers; multilabel (N, C) zeros and ones; regression (N, 1) ratings
+    ranking         (N, k) class numbers, the best first, none twice
+    numbers         (N, T)
+
+and stages/competition/decisions.py makes it from predictions. No score is NaN.
 """
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
-from sklearn import metrics as sk
 
-Score = Callable[[np.ndarray, np.ndarray], float]
-CLIP = 1e-15  # Kaggle's, on each side of a probability
+from stages.competition import fbeta
+
+CERTAIN = 1e-15  # Kaggle takes no probability to be nearer to 0 or 1 than this
+
+# scikit-learn takes a second to import, and much that imports this module does without it.
+
+
+def log_loss(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean negative log probability of what is true; multilabel: of each flag.
+
+    Rows of a multiclass task are renormalised, then clipped, as Kaggle does.
+    """
+    p = np.asarray(probabilities, dtype=float)
+    if truth.ndim == 1:
+        p = p / p.sum(axis=1, keepdims=True)
+        p = p[np.arange(len(p)), truth]
+    else:
+        p = np.where(truth > 0, p, 1 - p)
+    return float(-np.log(p.clip(CERTAIN, 1 - CERTAIN)).mean())
+
+
+def auc(truth: np.ndarray, probabilities: np.ndarray, positive: int = 1) -> float:
+    """Area under the ROC curve: the mean of the columns, a class against the rest.
+
+    Of two classes only the column of the `positive` one counts. A column whose truth is all
+    alike has no curve and is left out, which is said; if all are, this is chance, 0.5.
+    """
+    if truth.ndim == 1:
+        kept = [positive] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
+        truth, probabilities = truth[:, None] == np.array(kept), probabilities[:, kept]
+    mixed = (truth > 0).any(axis=0) & (truth == 0).any(axis=0)
+    if not mixed.all():
+        warnings.warn(
+            f"AUC leaves out {(~mixed).sum()} of {len(mixed)} classes, which are in all of the "
+            f"{len(truth)} rows or in none{'; chance, 0.5, stands for it' * (not mixed.any())}",
+            stacklevel=3,
+        )
+    return _mean_auc(truth[:, mixed], probabilities[:, mixed]) if mixed.any() else 0.5
+
+
+def _mean_auc(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    columns = zip(truth.T, probabilities.T, strict=True)
+    return float(np.mean([roc_auc_score(true, p) for true, p in columns]))
+
+
+def accuracy(truth: np.ndarray, classes: np.ndarray) -> float:
+    """Share of rows whose class is the true one; of probabilities (N, C), the most probable."""
+    from sklearn.metrics import accuracy_score
+
+    return float(accuracy_score(truth, classes.argmax(axis=1) if classes.ndim == 2 else classes))
+
+
+def error(truth: np.ndarray, classes: np.ndarray) -> float:
+    """Share of rows whose class is not the true one."""
+    return 1 - accuracy(truth, classes)
+
+
+def balanced_accuracy(truth: np.ndarray, classes: np.ndarray) -> float:
+    """Mean share of rows that are right, over the classes that the truth has."""
+    from sklearn.metrics import recall_score  # its balanced_accuracy_score warns of extra classes
+
+    return float(recall_score(truth, classes, labels=np.unique(truth), average="macro"))
+
+
+def mcc(truth: np.ndarray, classes: np.ndarray) -> float:
+    """Matthews correlation coefficient; 0 where all is one class."""
+    from sklearn.metrics import matthews_corrcoef
+
+    return float(matthews_corrcoef(truth, classes))
+
+
+def qwk(truth: np.ndarray, ratings: np.ndarray) -> float:
+    """Cohen's kappa with quadratic weights, of whole ratings; 0 where all are one rating.
+
+    1 - mean (a - b)^2 over the rows / mean (a - b)^2 over all pairs of rows. scikit-learn's weighs
+    the places of the ratings that occur instead: 0 and 4 are neighbours to it if none lies between.
+    """
+    a, b = np.asarray(truth, dtype=float).ravel(), np.asarray(ratings, dtype=float).ravel()
+    of_pairs = a.var() + b.var() + (a.mean() - b.mean()) ** 2
+    return float(1 - ((a - b) ** 2).mean() / of_pairs) if of_pairs else 0.0
+
+
+def f_beta(truth: np.ndarray, classes: np.ndarray, name: str) -> float:
+    """F-beta of flags (N, C), or of class numbers (N,); 0 where nothing is said or true."""
+    f = fbeta.NAMED[name]
+    if truth.ndim == 2:
+        return f.score(truth, classes)
+    from sklearn.metrics import fbeta_score
+
+    return float(fbeta_score(truth, classes, beta=f.beta, average=f.average, zero_division=0))
+
+
+def mean_average_precision(truth: np.ndarray, ranking: np.ndarray, k: int) -> float:
+    """MAP@K as Kaggle defines it: 1/rank of a single true class, 0 for a row without any.
+
+    A row's sum, over the first K places that hold a true class, of the share of true classes down
+    to there, by the number of true classes or K, whichever is less.
+    """
+    places = ranking[:, :k]
+    if truth.ndim == 1:
+        hits, true = places == truth[:, None], np.ones(len(truth))
+    else:
+        hits, true = np.take_along_axis(truth > 0, places, axis=1), (truth > 0).sum(axis=1)
+    precision = hits.cumsum(axis=1) / np.arange(1, places.shape[1] + 1)
+    return float(((precision * hits).sum(axis=1) / true.clip(1, k)).mean())
+
+
+def rmse(truth: np.ndarray, numbers: np.ndarray) -> float:
+    """Root mean squared error, the mean of the columns."""
+    from sklearn.metrics import root_mean_squared_error
+
+    return float(root_mean_squared_error(truth, numbers))
+
+
+def mae(truth: np.ndarray, numbers: np.ndarray) -> float:
+    """Mean absolute error, the mean of the columns."""
+    from sklearn.metrics import mean_absolute_error
+
+    return float(mean_absolute_error(truth, numbers))
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric, what it reads, and whether more of it is better."""
+    """What a metric scores, what it needs for that, and which way is up."""
 
-    score: Score
-    reads: str
-    """probabilities (N, C); classes: numbers (N,), or flags (N, C) of several labels; ranking:
-    class numbers (N, K), the best first; numbers (N, T)."""
-    greater_is_better: bool = True
-
-
-def log_loss(truth: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean negative log probability of the truth.
-
-    One class a row: rows are renormalised as Kaggle does. Several labels: the mean over columns.
-    """
-    if truth.ndim == 1:
-        rows = probabilities / probabilities.sum(axis=1, keepdims=True)
-        return float(sk.log_loss(truth, rows, labels=np.arange(rows.shape[1])))
-    p = probabilities.clip(CLIP, 1 - CLIP)
-    return float(-np.where(truth > 0, np.log(p), np.log1p(-p)).mean())
+    name: str
+    tasks: tuple[str, ...]
+    reads: Literal["probabilities", "classes", "ranking", "numbers"]
+    greater_is_better: bool
+    score: Callable[..., float]
+    """From truth and what the metric reads."""
+    most: int | None = None
+    """How many classes count in a ranking."""
 
 
-def auc(truth: np.ndarray, probabilities: np.ndarray) -> float:
-    """Area under the ROC curve, the mean over columns; with two classes that of either.
-
-    A column of which the truth is all one value has none, and is left out.
-    """
-    if truth.ndim == 1:
-        truth = np.eye(probabilities.shape[1])[truth]
-    both = [c for c in range(truth.shape[1]) if 0 < truth[:, c].sum() < len(truth)]
-    areas = [sk.roc_auc_score(truth[:, c], probabilities[:, c]) for c in both]
-    return float(np.mean(areas)) if areas else float("nan")
-
-
-def accuracy(truth: np.ndarray, said: np.ndarray) -> float:
-    """Share of rows whose class, or most probable class, is the true one."""
-    return float((truth == (said.argmax(axis=1) if said.ndim == 2 else said)).mean())
-
-
-def error(truth: np.ndarray, said: np.ndarray) -> float:
-    """Share of rows whose class is not the true one."""
-    return 1 - accuracy(truth, said)
-
-
-def balanced_accuracy(truth: np.ndarray, said: np.ndarray) -> float:
-    """Mean over the classes of the share of a class's rows that are said to be of it."""
-    return float(np.mean([(said[truth == c] == c).mean() for c in np.unique(truth)]))
-
-
-def mcc(truth: np.ndarray, said: np.ndarray) -> float:
-    """Matthews's correlation coefficient."""
-    return float(sk.matthews_corrcoef(truth, said))
-
-
-def qwk(truth: np.ndarray, said: np.ndarray) -> float:
-    """Cohen's kappa with quadratic weights, of whole ratings (or of class numbers in order)."""
-    true, rated = (np.asarray(x).ravel().round().astype(int) for x in (truth, said))
-    ratings = np.arange(min(true.min(), rated.min()), max(true.max(), rated.max()) + 1)
-    if len(ratings) == 1:
-        return 1.0  # everybody agrees
-    return float(sk.cohen_kappa_score(true, rated, labels=ratings, weights="quadratic"))
-
-
-def f_beta(truth: np.ndarray, said: np.ndarray, beta: float, average: str) -> float:
-    """F-beta of classes, or of flags; 0 where nothing is said and nothing is true."""
-    return float(sk.fbeta_score(truth, said, beta=beta, average=average, zero_division=0))
-
-
-def map_at(truth: np.ndarray, ranking: np.ndarray) -> float:
-    """Mean average precision of the K places of a ranking; of one true class 1 / its place."""
-    rows = np.arange(len(ranking))[:, None]
-    flags = truth if truth.ndim == 2 else np.eye(truth.max() + 1 + ranking.max())[truth]
-    hits = flags[rows, ranking] > 0
-    precision = hits.cumsum(axis=1) / np.arange(1, ranking.shape[1] + 1)
-    possible = np.minimum(flags.sum(axis=1), ranking.shape[1]).clip(min=1)
-    return float(((precision * hits).sum(axis=1) / possible).mean())
-
-
-def rmse(truth: np.ndarray, numbers: np.ndarray) -> float:
-    """Root of the mean squared error, the mean over columns."""
-    return float(np.sqrt(((truth - numbers) ** 2).mean(axis=0)).mean())
-
-
-def mae(truth: np.ndarray, numbers: np.ndarray) -> float:
-    """Mean absolute error."""
-    return float(np.abs(truth - numbers).mean())
-
-
+ONE, MANY, NUMBER = "multiclass", "multilabel", "regression"
 METRICS = {
-    "log_loss": Metric(log_loss, "probabilities", greater_is_better=False),
-    "auc": Metric(auc, "probabilities"),
-    "accuracy": Metric(accuracy, "classes"),
-    "error": Metric(error, "classes", greater_is_better=False),
-    "balanced_accuracy": Metric(balanced_accuracy, "classes"),
-    "mcc": Metric(mcc, "classes"),
-    "qwk": Metric(qwk, "classes"),
-    "f1_micro": Metric(partial(f_beta, beta=1, average="micro"), "classes"),
-    "f1_macro": Metric(partial(f_beta, beta=1, average="macro"), "classes"),
-    "f1_samples": Metric(partial(f_beta, beta=1, average="samples"), "classes"),
-    "f2": Metric(partial(f_beta, beta=2, average="samples"), "classes"),
-    "rmse": Metric(rmse, "numbers", greater_is_better=False),
-    "mae": Metric(mae, "numbers", greater_is_better=False),
+    metric.name: metric
+    for metric in (
+        Metric("log_loss", (ONE, MANY), "probabilities", False, log_loss),
+        Metric("auc", (ONE, MANY), "probabilities", True, auc),
+        Metric("accuracy", (ONE,), "classes", True, accuracy),
+        Metric("error", (ONE,), "classes", False, error),
+        Metric("balanced_accuracy", (ONE,), "classes", True, balanced_accuracy),
+        Metric("mcc", (ONE,), "classes", True, mcc),
+        Metric("qwk", (ONE, NUMBER), "classes", True, qwk),
+        Metric("f1_micro", (ONE, MANY), "classes", True, partial(f_beta, name="f1_micro")),
+        Metric("f1_macro", (ONE, MANY), "classes", True, partial(f_beta, name="f1_macro")),
+        Metric("f1_samples", (MANY,), "classes", True, partial(f_beta, name="f1_samples")),
+        Metric("f2", (MANY,), "classes", True, partial(f_beta, name="f2")),
+        Metric("rmse", (NUMBER,), "numbers", False, rmse),
+        Metric("mae", (NUMBER,), "numbers", False, mae),
+    )
 }
-USUAL = {
-    "multiclass": ("log_loss", "accuracy"),
-    "multilabel": ("log_loss", "auc"),
-    "regression": ("rmse", "mae"),
-}
-"""What is shown of every competition of a task, whatever its own metric is; read undecided."""
+
+# What says something of any competition: read from predictions, with nothing to tune.
+USUAL = {ONE: ("log_loss", "accuracy"), MANY: ("log_loss", "auc"), NUMBER: ("rmse", "mae")}
 
 
 def find(name: str) -> Metric:
-    """A metric by its name; map@5 reads five places.
+    """A metric by its name in params.yaml; map@K for any K from 1 on.
 
     Raises:
         ValueError: there is none of that name.
 
     """
-    if name.startswith("map@"):
-        return Metric(map_at, "ranking")
+    if ranked := re.fullmatch(r"map@([1-9][0-9]*)", name):
+        k = int(ranked[1])
+        return Metric(name, (ONE, MANY), "ranking", True, partial(mean_average_precision, k=k), k)
     if name not in METRICS:
-        raise ValueError(f"there is no metric {name!r}")
+        raise ValueError(f"there is no metric {name!r}; there are {', '.join(METRICS)}, map@5 ...")
     return METRICS[name]
 
 
-def score(name: str, truth: np.ndarray, given: np.ndarray) -> float:
-    """One metric of what it reads."""
-    return find(name).score(truth, given)
+def score(name: str, truth: np.ndarray, given: np.ndarray, **about: int) -> float:
+    """One metric of what it reads; `about`: what else it takes (`positive` of auc).
+
+    Raises:
+        ValueError: there is no metric of that name.
+
+    """
+    return find(name).score(truth, given, **about)
