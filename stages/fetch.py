@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from stages import params, paths, records
-from stages.competition import kaggle
+from stages.competition import download as kaggle
 from stages.errors import UserError
 
 

@@ -15,6 +15,7 @@ from stages.commands import doctor
 from stages.commands.doctor import Checkup
 from stages.competition.kaggle import RULES
 from stages.errors import UserError
+from tests.kaggle_server import KEY, TOKEN, USER
 from tests.project import ROOT, commit, dvc, edit, git
 
 SLUG = "dog-breed-identification"
@@ -22,7 +23,6 @@ NAMES = [
     "params.yaml", "git", "dvc", "kaggle", "credentials", "account", "competition", "disk",
     "device",
 ]  # fmt: skip
-SECRET = "secret-key"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,8 @@ def entered(site, repository):
 def examine():
     """Exit status, and what each line says by its name: (ok or no, the sentence)."""
     result = CliRunner().invoke(doctor.command, [], catch_exceptions=False)
-    assert SECRET not in result.output
+    assert KEY not in result.output
+    assert TOKEN not in result.output
     assert "Traceback" not in result.output
     lines = [line.split(maxsplit=2) for line in result.output.splitlines() if line[0] != " "]
     assert [line[0] for line in lines] == NAMES
@@ -189,18 +190,18 @@ def test_a_device_and_an_architecture_that_are_not_there(repository):
 
 
 PASSED_OVER = "kaggle.json; the token of ~/.kaggle/access_token is not valid"
-LEGACY = json.dumps({"username": "tester", "key": SECRET})
+LEGACY = json.dumps({"username": USER, "key": KEY})
 
 
 @pytest.mark.parametrize(
     ("environment", "files", "wanted"),
     [
-        ({"KAGGLE_API_TOKEN": "good"}, {"access_token": "bad"}, "KAGGLE_API_TOKEN"),
-        ({}, {"access_token": "good", "kaggle.json": LEGACY}, "~/.kaggle/access_token"),
-        ({}, {"access_token.txt": "good"}, "~/.kaggle/access_token.txt"),
+        ({"KAGGLE_API_TOKEN": TOKEN}, {"access_token": "bad"}, "KAGGLE_API_TOKEN"),
+        ({}, {"access_token": TOKEN, "kaggle.json": LEGACY}, "~/.kaggle/access_token"),
+        ({}, {"access_token.txt": TOKEN}, "~/.kaggle/access_token.txt"),
         ({}, {"access_token": "bad", "kaggle.json": LEGACY}, PASSED_OVER),
         (
-            {"KAGGLE_USERNAME": "tester", "KAGGLE_KEY": SECRET},
+            {"KAGGLE_USERNAME": USER, "KAGGLE_KEY": KEY},
             {"kaggle.json": LEGACY},
             "KAGGLE_USERNAME and KAGGLE_KEY",
         ),

@@ -88,7 +88,8 @@ def test_auc_of_two_classes_is_the_share_of_pairs_in_order():
 
 def test_auc_leaves_out_a_column_with_one_value_only():
     truth = np.column_stack([FLAGS[:, 0], np.zeros(N)])
-    found = score("auc", truth, INDEPENDENT[:, :2])
+    with pytest.warns(UserWarning, match="leaves out 1 of 2 classes"):
+        found = score("auc", truth, INDEPENDENT[:, :2])
     assert found == pytest.approx(sk.roc_auc_score(FLAGS[:, 0], INDEPENDENT[:, 0]))
 
 
@@ -110,8 +111,8 @@ def test_kappa_counts_ratings_that_nobody_gave_between():
     )
 
 
-def test_kappa_where_everybody_agrees_is_one():
-    assert score("qwk", np.array([[2.0], [2.0]]), np.array([[2], [2]])) == 1
+def test_kappa_of_one_rating_alone_says_nothing():
+    assert score("qwk", np.array([[2.0], [2.0]]), np.array([[2], [2]])) == 0
 
 
 def average_precision(true: set[int], ranking: list[int]) -> float:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from stages.commands import ledger as ledger_command
 from stages.commands import submit
 from stages.competition import kaggle, ledger, submissions
+from tests.kaggle_server import KEY
 from tests.project import ROOT, commit, edit, git
 from tests.test_ledger import SLUG, make, write_entry
 
@@ -48,7 +49,7 @@ def sentence(result):
     last = result.output.splitlines()[-1]
     assert last.startswith("Error: ")
     assert "Traceback" not in result.output
-    assert "secret-key" not in result.output
+    assert KEY not in result.output
     return last.removeprefix("Error: ")
 
 
@@ -145,7 +146,11 @@ ANSWERS = {
     403: (None, f"accept the competition's rules at https://www.kaggle.com/competitions/{SLUG}/ru"),
     404: (None, "check competition.slug"),
     429: (None, "wait some minutes"),
-    500: ("the database is on fire.", "kaggle said: the database is on fire"),
+    500: (None, "kaggle has trouble of its own; run again later"),
+    400: (
+        "The sun is too bright.",
+        "kaggle said: The sun is too bright; see https://www.kaggle.com",
+    ),
 }
 
 
@@ -188,7 +193,7 @@ def between_commands(monkeypatch, acts):
 
 
 def test_a_fault_while_waiting_is_waited_out(site, entry, monkeypatch):
-    fail = lambda: site.faults.update(ListSubmissions=(500, "on fire"))  # noqa: E731
+    fail = lambda: site.faults.update(ListSubmissions=(400, "on fire"))  # noqa: E731
     between_commands(monkeypatch, {1: fail, 2: site.faults.clear, 3: fail, 4: site.faults.clear})
     result = run()
     assert result.exit_code == 0, result.output
@@ -208,7 +213,7 @@ def test_a_submission_that_kaggle_took_and_never_lists_is_not_called_a_success(
 
 
 def test_what_went_wrong_last_is_told_when_time_is_up(site, entry, monkeypatch):
-    fail = lambda: site.faults.update(ListSubmissions=(500, "on fire"))  # noqa: E731
+    fail = lambda: site.faults.update(ListSubmissions=(400, "on fire"))  # noqa: E731
     between_commands(monkeypatch, {2: fail})
     said = sentence(run("--timeout", "0.1"))
     assert "has not scored submission 100 within 0.1 s" in said

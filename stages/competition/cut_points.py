@@ -1,15 +1,19 @@
 """Where on a regression's scale one whole rating ends and the next begins, the best for QWK.
 
-With D = sum((true - said)^2) and E = sum(true^2) + sum(said^2) - 2 sum(true) sum(said) / N the
-quadratic weighted kappa is 1 - D / E. All of these are sums over rows, so that one sweep over the
-sorted predictions tries every place of a cut point while the others stay.
+Of truth t and ratings r, with m the mean of t, the quadratic weighted kappa is A / B with
+A = sum 2 r (t - m) and B = sum (r^2 - 2 m r + t^2): both are sums over rows. So its maximum is
+found exactly, where others search from the halves with Nelder-Mead: the r that maximise A - q B,
+for q the kappa reached so far, reach a higher one as long as there is any (Dinkelbach 1967), and
+they are the best places of K - 1 cut points among the sorted predictions, one after another.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-SWEEPS = 20
+from stages.competition.metrics import qwk
+
+NOISE = 1e-12  # a gain below this is rounding
 
 
 def halves(lowest: int, highest: int) -> np.ndarray:
@@ -18,52 +22,60 @@ def halves(lowest: int, highest: int) -> np.ndarray:
 
 
 def tuned(truth: np.ndarray, predictions: np.ndarray, lowest: int, highest: int) -> np.ndarray:
-    """Cut points (K - 1,), climbing, never worse than rounding on these rows.
+    """Cut points (K - 1,), climbing: no others score higher on these rows.
 
-    truth and predictions: (N,). Each cut point in turn goes to its best place between its
-    neighbours, until none moves.
+    truth and predictions: (N,). Rounding's halves, where nothing beats them.
     """
     order = np.argsort(predictions, kind="stable")
-    truth, predictions = truth[order].astype(float), predictions[order]
+    truth, predictions = truth[order].astype(float), predictions[order].astype(float)
     points = halves(lowest, highest)
-    for _ in range(SWEEPS):
-        before = points.copy()
-        for k in range(len(points)):
-            points[k] = _moved(truth, predictions, points, k, lowest)
-        if (points == before).all():
+    reached = qwk(truth, lowest + np.searchsorted(points, predictions))
+    while len(points):
+        places = _places(truth, predictions, reached, lowest, highest)
+        rated = lowest + np.searchsorted(places, np.arange(len(truth)), side="right")
+        if (found := qwk(truth, rated)) <= reached + NOISE:
             break
+        reached, points = found, _points(predictions, places, points)
     return points
 
 
-def _moved(
-    truth: np.ndarray, predictions: np.ndarray, points: np.ndarray, k: int, lowest: int
-) -> float:
-    """The best place of cut point k between its neighbours; where it is, if none is better."""
-    near = np.concatenate([[-np.inf], points, [np.inf]])[[k, k + 2]]
-    first, last = np.searchsorted(predictions, near)
-    here = int(np.searchsorted(predictions, points[k]))
-    said = lowest + np.searchsorted(points, predictions).astype(float)
-    places = np.arange(first, last + 1)
-    inside = places[(places > first) & (places < last)]
-    places = np.union1d([here], inside[predictions[inside - 1] < predictions[inside]])
-    scores = _kappas(truth, said, places, slice(first, last), lowest + k)
-    best = int(places[scores.argmax()])
-    if best == here or scores.max() <= scores[np.searchsorted(places, here)]:
-        return float(points[k])
-    return float((predictions[best - 1] + predictions[best]) / 2)
-
-
-def _kappas(
-    truth: np.ndarray, said: np.ndarray, places: np.ndarray, segment: slice, below: int
+def _places(
+    truth: np.ndarray, predictions: np.ndarray, q: float, lowest: int, highest: int
 ) -> np.ndarray:
-    """QWK for each place: rows of the segment before it are said `below`, the others one more."""
-    said = said.copy()
-    said[segment] = below + 1
-    inside = truth[segment]
-    count = places - segment.start  # rows of the segment that are said `below`
-    gain = np.concatenate([[0], ((inside - below) ** 2 - (inside - below - 1) ** 2).cumsum()])
-    squares = (said**2).sum() + count * (below**2 - (below + 1) ** 2)
-    total = said.sum() - count
-    apart = ((truth - said) ** 2).sum() + gain[count]
-    chance = (truth**2).sum() + squares - 2 * truth.sum() * total / len(truth)
-    return 1 - np.divide(apart, chance, out=np.zeros(len(places)), where=chance > 0)
+    """The places (K - 1,), not falling, of the cut points that maximise A - q B.
+
+    Rows are sorted by prediction; a cut point at place i has i rows below it.
+    """
+    free = np.flatnonzero(np.diff(predictions, prepend=-np.inf, append=np.inf))
+    above = len(truth) - free
+    excess = np.append(0, (truth - truth.mean()).cumsum())
+    lean = 2 * (excess[-1] - excess[free])
+    best, came_from = np.zeros(len(free)), []
+    for rating in range(lowest + 1, highest + 1):
+        left = _leaders(best)
+        came_from.append(left)
+        best = best[left] + lean - q * above * (2 * rating - 1 - 2 * truth.mean())
+    last, chosen = int(best.argmax()), []
+    for left in reversed(came_from):
+        chosen.append(free[last])
+        last = left[last]
+    return np.array(chosen[::-1])
+
+
+def _leaders(scores: np.ndarray) -> np.ndarray:
+    """For each place the place of the highest score up to it, the first of equals."""
+    highest = np.maximum.accumulate(scores)
+    leads = np.append(True, scores[1:] > highest[:-1])
+    return np.maximum.accumulate(np.where(leads, np.arange(len(scores)), 0))
+
+
+def _points(predictions: np.ndarray, places: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Cut points at places: midway between two predictions, and several there at even distances."""
+    ends = min(predictions[0], points[0]) - 1, max(predictions[-1], points[-1]) + 1
+    edges = np.concatenate([ends[:1], predictions, ends[1:]])
+    below, above = edges[places], edges[places + 1]
+    first = np.searchsorted(places, places)
+    many = np.searchsorted(places, places, side="right") - first
+    share = (1 + np.arange(len(places)) - first) / (1 + many)
+    found = below + share * (above - below)
+    return np.where(found < above, found, below)

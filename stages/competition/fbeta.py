@@ -32,7 +32,9 @@ class FBeta:
         How many cells are both said and true, said, and true; of any shapes that broadcast.
         """
         total = np.asarray(said + self.beta**2 * true, dtype=float)
-        return np.divide((1 + self.beta**2) * hits, total, out=np.zeros_like(total), where=total > 0)
+        return np.divide(
+            (1 + self.beta**2) * hits, total, out=np.zeros_like(total), where=total > 0
+        )
 
     def score(self, truth: np.ndarray, flags: np.ndarray) -> float:
         """The metric of flags (N, C), 0 or 1."""

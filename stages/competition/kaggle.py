@@ -1,103 +1,163 @@
-"""Downloading through the real `kaggle` command, which exits 0 on many failures.
+"""The `kaggle` command, run as a process, and what the things that it says mean.
 
-What counts is what it left behind: an archive whose every file has the right checksum.
+Its exit status is 0 on many failures: whoever runs it looks at what it left behind. Facts of
+kaggle 2.2.4 and 2.2.5, from their source.
 """
 
 from __future__ import annotations
 
-import json
+import os
+import queue
+import re
 import subprocess
 import tempfile
-import zipfile
-import zlib
+import threading
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import click
 
 from stages.errors import UserError
 
+SILENCE = 600.0  # seconds without a sign of life, after which it is stopped: it has no timeout
 RULES = "https://www.kaggle.com/competitions/{slug}/rules"
-ACCEPT = "accept the competition's rules at {rules}"
-UNKNOWN = "kaggle knows no competition {slug!r}; check competition.slug"
-PATIENCE = "kaggle asks for patience; wait some minutes, then run again"
-REMEDIES = {
-    "accept this competition": ACCEPT + ", then run again",
-    "403 client error": ACCEPT + ", then run again; if there is no such page, check "
-    "competition.slug",
-    "404 client error": UNKNOWN,
-    "not found": UNKNOWN,
-    "authentication required": "kaggle found no token that it accepts; make one at "
-    "https://www.kaggle.com/settings and put it into ~/.kaggle/access_token, or set "
-    "KAGGLE_API_TOKEN",
-    "429 client error": PATIENCE,
-    "too many requests": PATIENCE,
-}
+ACCEPT = "accept the competition's rules at {rules}, then run again"
+TOKEN = (
+    "kaggle found no token that it accepts; make one at https://www.kaggle.com/settings and put "
+    "it into ~/.kaggle/access_token, or set KAGGLE_API_TOKEN (an older key: ~/.kaggle/kaggle.json, "
+    "or KAGGLE_USERNAME and KAGGLE_KEY), or run `kaggle auth login`"
+)
+NETWORK = "kaggle could not be reached, or not long enough; look to the network, then run again"
 
 
-def download(slug: str, folder: Path) -> Path:
-    """Download a competition's archive into `folder` and return its path.
+@dataclass(frozen=True)
+class Foreseen:
+    """Words that kaggle is known to say, and the remedy."""
 
-    A download that was cut short is resumed by the next call.
+    sign: str
+    """A pattern of lower-case text."""
+    remedy: str
+    passes: bool = False
+    """Whether it may be over in a minute or two, by itself."""
+
+
+FORESEEN = (
+    Foreseen(r"no space left|quota exceeded", "the disk is full; make room, then run again"),
+    Foreseen(
+        r"\[errno (13|30)\]", "kaggle may not write there; change the permissions, then run again"
+    ),
+    Foreseen(r"user cancelled", "it was stopped; run again to go on"),
+    Foreseen(r"accept this competition", ACCEPT),
+    Foreseen(
+        r"403 client error: \w+ for url: (?!\S*/v1/)",
+        "kaggle's storage let the link expire; run again",
+        passes=True,
+    ),
+    Foreseen(
+        r"403 client error|permission \S+ was denied",
+        f"{ACCEPT}; if there is no such page, check competition.slug",
+    ),
+    Foreseen(
+        r"404 client error|not found",
+        "kaggle knows no competition {slug!r}; check competition.slug",
+    ),
+    Foreseen(r"authentication required|401 client error|unauthenticated", TOKEN),
+    Foreseen(
+        r"429 client error|too many requests",
+        "kaggle asks for patience; wait some minutes, then run again",
+        passes=True,
+    ),
+    Foreseen(
+        r"5\d\d server error|internal server error|service unavailable|bad gateway",
+        "kaggle has trouble of its own; wait some minutes, then run again",
+        passes=True,
+    ),
+    Foreseen(
+        r"max retries exceeded|connection ?(aborted|broken|error|refused|reset)|timed out"
+        r"|remote ?(end closed|disconnected)|incompleteread|invalidchunklength",
+        NETWORK,
+        passes=True,
+    ),
+)
+SECRET = re.compile(r"(?<=bearer )[^'\"\n]+|(?<=basic )[^'\"\n]+|\?\S+=[^\s'\")]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one run of the command said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        """All of it, fit to be quoted: without tokens, keys and signatures of addresses."""
+        text = self.out + self.err
+        for name, value in os.environ.items():
+            if name in ("KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_TOKEN") and len(value) > 7:
+                text = text.replace(value, "...")
+        return SECRET.sub("...", text)
+
+
+def run(*words: str, show: bool = False) -> Answer:
+    """Run `kaggle` with these words; `show` passes its progress bar on as it comes.
 
     Raises:
-        UserError: one sentence with the remedy.
+        UserError: there is no such command.
 
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    archive = folder / f"{slug}.zip"
-    status, said = _run(["kaggle", "competitions", "download", slug, "-p", str(folder)])
-    whole = _is_whole(archive)
-    if whole or not _can_resume(archive):
-        _marker(archive).unlink(missing_ok=True)
-    if not whole and not _can_resume(archive):
-        archive.unlink(missing_ok=True)  # else kaggle would skip it as already downloaded
-    if status or not whole:
-        raise UserError(f"download of {slug} failed: {_remedy(said, slug)}.")
-    return archive
-
-
-def _run(command: list[str]) -> tuple[int, str]:
-    """Exit status and output of a command; its progress bar, on stderr, is shown as it comes."""
-    shown = b""
     try:
         with tempfile.TemporaryFile() as out, subprocess.Popen(
-            command, stdout=out, stderr=subprocess.PIPE
+            ["kaggle", *words], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE
         ) as process:  # fmt: skip
-            while chunk := process.stderr.read1():
-                click.echo(chunk, err=True, nl=False)
-                shown += chunk
-            status = process.wait()
+            try:
+                err = _listen(process, show)
+            except BaseException:
+                process.kill()
+                raise
             out.seek(0)
-            return status, (out.read() + shown).decode(errors="replace")
-    except FileNotFoundError:
+            return Answer(process.wait(), out.read().decode(errors="replace"), err)
+    except (FileNotFoundError, PermissionError):
         raise UserError("the command `kaggle` is not on PATH; activate the environment.") from None
 
 
-def _is_whole(archive: Path) -> bool:
+def _listen(process: subprocess.Popen[bytes], show: bool) -> str:
+    """What a process says on stderr until its end, which comes when it is silent for too long."""
+    heard, chunks = b"", queue.SimpleQueue()
+    threading.Thread(target=_queue, args=(process.stderr, chunks), daemon=True).start()
     try:
-        with zipfile.ZipFile(archive) as opened:
-            return opened.testzip() is None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError):
-        return False
+        while chunk := chunks.get(timeout=SILENCE):
+            heard += chunk
+            for bar in re.findall(rb"\r[^\r\n]*\n?", chunk) if show else ():
+                click.echo(bar, err=True, nl=False)
+    except queue.Empty:
+        process.kill()
+        heard += f"\nthe connection timed out: nothing came for {SILENCE:g} s".encode()
+    return heard.decode(errors="replace")
 
 
-def _marker(archive: Path) -> Path:
-    """The file by which kaggle remembers a download that it has not finished."""
-    return archive.with_name(archive.name + ".kaggle-partial")
+def _queue(stream: IO[bytes], chunks: queue.SimpleQueue[bytes]) -> None:
+    """Queue what comes, as it comes; an empty chunk is the end."""
+    while chunk := stream.read1():
+        chunks.put(chunk)
+    chunks.put(b"")
 
 
-def _can_resume(archive: Path) -> bool:
-    """Whether kaggle would go on where it stopped: by its marker, bytes are missing."""
-    try:
-        return archive.stat().st_size < json.loads(_marker(archive).read_text())["size"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+def foreseen(said: str) -> Foreseen | None:
+    """The first entry of the table whose sign is in what kaggle said."""
+    return next((one for one in FORESEEN if re.search(one.sign, said.lower())), None)
 
 
-def _remedy(said: str, slug: str) -> str:
-    for sign, remedy in REMEDIES.items():
-        if sign in said.lower():
-            return remedy.format(slug=slug, rules=RULES.format(slug=slug))
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    last = lines[-1].rstrip(".") if lines else "it said nothing"
-    return f"no whole archive arrived (kaggle said: {last}); run again to resume"
+def explain(said: str, slug: str) -> str | None:
+    """The remedy for what kaggle said, one clause; none if nobody foresaw it."""
+    found = foreseen(said)
+    return found.remedy.format(slug=slug, rules=RULES.format(slug=slug)) if found else None
+
+
+def download(slug: str, folder: Path) -> Path:
+    """As `stages.competition.download`, until all who call it have moved there."""
+    from stages.competition import download as moved
+
+    return moved.download(slug, folder)

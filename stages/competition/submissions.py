@@ -8,6 +8,7 @@ that Kaggle lists.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ def send(slug: str, file: Path, message: str, known: Collection[str]) -> Submiss
         return next((s for s in new if s.message[:ALIKE] == message[:ALIKE]), None)
 
     words = ("competitions", "submit", slug, "-f", str(file), "-m", message)
-    answer = kaggle.run(*words, show=True)
+    answer = kaggle.run(*words, show=sys.stderr.isatty())
     refused = answer.status != 0 or REFUSED in answer.said.lower()
     found, fault = _until(0 if refused else PATIENCE, own)
     if found:
@@ -162,7 +163,5 @@ def why(said: str, slug: str) -> str:
     for sign, remedy in REMEDIES.items():
         if sign in said.lower():
             return remedy.format(slug=slug)
-    if general := kaggle.explain(said, slug):
-        return general
-    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["nothing"]
-    return f"kaggle said: {lines[-1].rstrip('.')}; if it stays so, see {PAGE_OF.format(slug=slug)}"
+    page = PAGE_OF.format(slug=slug)
+    return kaggle.explain(said, slug) or f"kaggle said: {kaggle.quoted(said)}; see {page}"

@@ -3,97 +3,100 @@
 An F-beta changes only where a threshold passes a prediction, so that every threshold that matters
 is tried, all in one sweep from the highest prediction down. (fastai tried seven, .17 to .23.)
 
-Truth: flags (N, C); predictions: probabilities (N, C).
+Truth: flags (N, C); predictions: probabilities (N, C). A threshold lies midway between two
+neighbouring predictions, or between the last one and 0 or 1.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-BETA = {"f1_micro": 1, "f1_macro": 1, "f1_samples": 1, "f2": 2}
-SWEEPS = 3  # over all classes, in search of a threshold each
+from stages.competition.fbeta import NAMED, FBeta
+
+NOISE = 1e-12  # a gain below this is rounding
 
 
 def one(metric: str, truth: np.ndarray, predictions: np.ndarray) -> float:
     """The single threshold for all classes that serves the metric best: exact."""
-    truth, predictions = _units(metric, truth), _units(metric, predictions)
+    f = NAMED[metric]
+    truth, predictions = f.groups(truth > 0), f.groups(predictions)
     order = np.argsort(-predictions, axis=1, kind="stable")
-    sorted_ = np.take_along_axis(predictions, order, axis=1)
-    gains = np.diff(_f_of_places(np.take_along_axis(truth, order, axis=1), BETA[metric]))
-    return _best_cut(sorted_.ravel(), gains.ravel())
+    hits = np.take_along_axis(truth, order, axis=1).cumsum(axis=1)
+    reached = f.of(hits, np.arange(1, hits.shape[1] + 1), hits[:, -1:])
+    gains = np.diff(reached, prepend=0).ravel()  # of saying one more of a group
+    values = np.take_along_axis(predictions, order, axis=1).ravel()
+    falling = np.argsort(-values, kind="stable")
+    values, scores = values[falling], np.append(0, gains[falling].cumsum())
+    return _between(values, _best(values, scores))
 
 
-def _units(metric: str, x: np.ndarray) -> np.ndarray:
-    """The units over which a metric averages its F, one a row."""
-    if metric == "f1_micro":
-        return x.reshape(1, -1)
-    return x.T if metric == "f1_macro" else x
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Falling predictions (M,) and what a threshold above and below them lies beside."""
+    return np.concatenate([[max(1.0, values[0])], values, [0.0]])
 
 
-def _f_of_places(truth: np.ndarray, beta: float) -> np.ndarray:
-    """F-beta (N, C + 1) of each row when its first 0, 1 ... C places are said; 0 for nothing."""
-    hits = np.pad(truth.cumsum(axis=1), ((0, 0), (1, 0)))
-    said = np.arange(truth.shape[1] + 1)
-    return _f(hits, truth.sum(axis=1, keepdims=True), said, beta)
+def _best(values: np.ndarray, scores: np.ndarray) -> int:
+    """How many of falling predictions (M,) to say, from the scores (M + 1,) of each number.
 
-
-def _f(hits: np.ndarray, true: np.ndarray, said: np.ndarray, beta: float) -> np.ndarray:
-    total = beta**2 * true + said
-    return np.divide((1 + beta**2) * hits, total, out=np.zeros(total.shape), where=total > 0)
-
-
-def _best_cut(values: np.ndarray, gains: np.ndarray) -> float:
-    """The threshold with the largest sum of gains of the values (M,) above it.
-
-    It lies midway between two neighbouring values, or between the last one and 0 or 1.
+    No threshold parts equal ones, and none is below 0.
     """
-    order = np.argsort(-values, kind="stable")
-    values, sums = values[order], np.concatenate([[0], gains[order].cumsum()])
-    edges = np.concatenate([[1.0], values, [0.0]])
-    apart = edges[:-1] > edges[1:]  # no threshold parts equal values
-    if not apart.any():
-        return 0.5
-    best = np.flatnonzero(apart)[sums[apart].argmax()]
-    return float((edges[best] + edges[best + 1]) / 2)
+    edges = _edges(values)
+    parted = edges[:-1] > edges[1:]
+    parted[0] = True
+    return int(np.where(parted, scores, -np.inf).argmax())
+
+
+def _between(values: np.ndarray, said: int) -> float:
+    """The threshold above which just the first `said` of falling predictions (M,) lie."""
+    upper, lower = map(float, _edges(values)[said : said + 2])
+    middle = (upper + lower) / 2
+    return middle if middle < upper else lower  # floats that have no other between them
 
 
 def per_class(metric: str, truth: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     """A threshold a class (C,), never worse than the single one on these rows.
 
-    Exact for f1_macro, whose classes are independent; else classes are improved in turn.
+    Exact for f1_macro, whose classes are independent. Else classes are improved in turn, each
+    exactly, until no single one can be improved any more.
     """
     if metric == "f1_macro":
         columns = zip(truth.T[:, :, None], predictions.T[:, :, None], strict=True)
         return np.array([one(metric, t, p) for t, p in columns])
-    found = np.full(truth.shape[1], one(metric, truth, predictions))
-    said = predictions > found
-    hits, count, true = (truth * said).sum(axis=1), said.sum(axis=1), truth.sum(axis=1)
-    for _ in range(SWEEPS):
-        before = found.copy()
-        for c, (mine, p) in enumerate(zip(truth.T, predictions.T, strict=True)):
-            hits, count = hits - mine * said[:, c], count - said[:, c]
-            found[c] = _improved(metric, mine, p, hits, count, true)
-            said[:, c] = p > found[c]
-            hits, count = hits + mine * said[:, c], count + said[:, c]
-        if (found == before).all():
-            break
+    return _ascent(NAMED[metric], truth > 0, predictions, one(metric, truth, predictions))
+
+
+def _ascent(f: FBeta, truth: np.ndarray, predictions: np.ndarray, start: float) -> np.ndarray:
+    """Thresholds (C,) that are improved in turn from the single one on."""
+    found = np.full(truth.shape[1], start)
+    said, true = predictions > found, truth.sum(axis=1)
+    hits, count = (truth & said).sum(axis=1), said.sum(axis=1)
+    orders = np.argsort(-predictions, axis=0, kind="stable").T
+    moved = True
+    while moved:
+        moved = False
+        for c, order in enumerate(orders):
+            mine, own = truth[:, c], said[:, c]
+            rest = (hits - (mine & own))[order], (count - own)[order], true[order]
+            scores, values = _curve(f, mine[order], *rest), predictions[order, c]
+            best = _best(values, scores)
+            if scores[best] > scores[own.sum()] + NOISE:
+                found[c], moved = _between(values, best), True
+                now = predictions[:, c] > found[c]
+                hits, count = hits + (mine & now) - (mine & own), count + now - own.astype(int)
+                said[:, c] = now
     return found
 
 
-def _improved(
-    metric: str, mine: np.ndarray, p: np.ndarray,
-    hits: np.ndarray, count: np.ndarray, true: np.ndarray,
-) -> float:  # fmt: skip
-    """The best threshold of one class, flags `mine` and probabilities `p` (N,).
+def _curve(
+    f: FBeta, mine: np.ndarray, hits: np.ndarray, count: np.ndarray, true: np.ndarray
+) -> np.ndarray:
+    """The metric (N + 1,), but for a constant, when the first 0 .. N rows are said of one class.
 
-    hits, count, true: of each row (N,), what is said rightly and what is said without this class,
-    and what is true with it.
+    mine: its flags (N,); hits, count: what is said of the other classes in a row rightly, and at
+    all; true: what is true of all of them.
     """
-    beta = BETA[metric]
-    if metric != "f1_micro":
-        without = _f(hits, true, count, beta)
-        return _best_cut(p, _f(hits + mine, true, count + 1, beta) - without)
-    order = np.argsort(-p, kind="stable")
-    more = np.concatenate([[0], mine[order].cumsum()])
-    said = count.sum() + np.arange(len(mine) + 1)
-    return _best_cut(p[order], np.diff(_f(hits.sum() + more, true.sum(), said, beta)))
+    if f.average == "micro":
+        more = np.append(0, mine.cumsum())
+        return f.of(hits.sum() + more, count.sum() + np.arange(len(more)), true.sum())
+    gains = f.of(hits + mine, count + 1, true) - f.of(hits, count, true)
+    return np.append(0, gains.cumsum()) / len(gains)
