@@ -1,9 +1,5 @@
 """Fixtures that several test files share."""
 
-import os
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +9,7 @@ from stages.images import decoding, pack
 from stages.learner.fitting import Learner
 from stages.learner.tasks import TASKS
 from stages.settings import Optimizer
-from tests.kaggle_server import Kaggle, environment, serve
+from tests.kaggle_server import loopback
 
 
 class Watched(Learner):
@@ -49,17 +45,9 @@ def make_learner():
 @pytest.fixture
 def site(monkeypatch, tmp_path):
     """Kaggle's stand-in, and an environment in which the real command knows no other."""
-    for name in list(os.environ):
-        if name.upper().startswith("KAGGLE_") or name.upper().endswith("_PROXY"):
-            monkeypatch.delenv(name)
     (tmp_path / "home").mkdir()
-    with serve(Kaggle()) as kaggle:
-        for name, value in environment(kaggle, str(tmp_path / "home")).items():
-            monkeypatch.setenv(name, value)
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        monkeypatch.setenv("PATH", path)
+    with loopback(monkeypatch, tmp_path / "home") as kaggle:
         yield kaggle
-    assert kaggle.left_the_machine == []
 
 
 @pytest.fixture

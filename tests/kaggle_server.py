@@ -7,34 +7,26 @@ form; it refuses CONNECT, so that nothing can reach the real Kaggle.
 from __future__ import annotations
 
 import base64
-import io
 import json
+import os
+import sys
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
 
 DOWNLOAD = "http://localhost/api/v1/competitions.CompetitionApiService/DownloadDataFiles"
 INTROSPECT = "http://localhost/api/v1/security.OAuthService/IntrospectToken"
 SIGNATURE = "signed-for-you-alone"
 STORAGE = f"http://storage.invalid/archive.zip?X-Goog-Signature={SIGNATURE}"
 UPLOAD = "http://storage.invalid/upload"
+USER, KEY, TOKEN = "tester", "secret-key", "secret-token"
 PIECE = 2**16
-
-
-def archive_of(files: dict[str, bytes]) -> bytes:
-    """A zip of these files, not compressed."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as opened:
-        for name, data in files.items():
-            opened.writestr(name, data)
-    return buffer.getvalue()
-
-
-SMALL = archive_of({"labels.csv": b"id,breed\na,boxer\n", "train/a.jpg": b"not really"})
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,6 @@ class Fault:
 
     status: int | None = None
     message: str | None = None
-    retry_after: str | None = None
     cut: int | None = None  # bytes of the body, after which the connection is closed
     stall: int | None = None  # bytes of the body, after which nothing comes until the test ends
     trickle: float = 0.0  # seconds between two pieces of 64 KiB
@@ -63,9 +54,8 @@ class Kaggle:
 
     archive: bytes = b""
     etag: str = '"one"'
-    key: tuple[str, str] = ("tester", "secret-key")
-    tokens: dict[str, str] = field(default_factory=lambda: {"good": "tester"})
     faults: dict[str, Faults | list[Faults]] = field(default_factory=dict)
+    retry_after: int | None = None  # seconds, told with every fault that has a status
     competitions: list[dict] = field(default_factory=list)
     files: list[dict] = field(default_factory=list)
     score: Callable[[bytes], float] = lambda data: len(data) / 1000
@@ -90,14 +80,13 @@ class Kaggle:
             return Fault(cut=0)
         return Fault(*found) if isinstance(found, tuple) else found
 
-    def admits(self, authorization: str | None) -> bool:
-        """Whether a header holds a key or a token of this Kaggle."""
-        basic = base64.b64encode(":".join(self.key).encode()).decode()
-        return authorization in {f"Basic {basic}", *(f"Bearer {t}" for t in self.tokens)}
+    @property
+    def left_the_machine(self) -> list[str]:
+        """The requests that would have reached the real Kaggle."""
+        return [request for request in self.requests if request.startswith("CONNECT")]
 
     def introspect_token(self, body: dict) -> dict:
-        name = self.tokens.get(body["token"])
-        return {"active": True, "username": name} if name else {"active": False}
+        return {"active": True, "username": USER} if body["token"] == TOKEN else {"active": False}
 
     def list_data_files(self, body: dict) -> dict:
         start, size = int(body.get("pageToken") or 0), body.get("pageSize", 20)
@@ -148,6 +137,16 @@ class Kaggle:
         return said | {"status": self.becomes} | scores | private
 
 
+def environment(kaggle: Kaggle, home: str) -> dict[str, str]:
+    """What makes the real command talk to this Kaggle, as its user, and to no other."""
+    proxy = f"http://127.0.0.1:{kaggle.port}"
+    return {
+        "KAGGLE_API_ENVIRONMENT": "LOCALHOST", "HTTP_PROXY": proxy, "HTTPS_PROXY": proxy,
+        "KAGGLE_USERNAME": USER, "KAGGLE_KEY": KEY, "HOME": home,
+        "XDG_CONFIG_HOME": f"{home}/config",
+    }  # fmt: skip
+
+
 METHODS: dict[str, Callable[[Kaggle, dict], dict]] = {
     "IntrospectToken": Kaggle.introspect_token,
     "ListDataFiles": Kaggle.list_data_files,
@@ -176,6 +175,21 @@ def serve(kaggle: Kaggle) -> Iterator[Kaggle]:
             thread.join()
 
 
+@contextmanager
+def loopback(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Kaggle]:
+    """A Kaggle, and an environment in which the real command knows no other."""
+    for name in list(os.environ):
+        if name.upper().startswith("KAGGLE_") or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+    with serve(Kaggle()) as kaggle:
+        for name, value in environment(kaggle, str(home)).items():
+            monkeypatch.setenv(name, value)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        monkeypatch.setenv("PATH", path)
+        yield kaggle
+    assert kaggle.left_the_machine == []
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     kaggle: Kaggle
@@ -199,13 +213,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._record()
         self.kaggle.ranges.append(self.headers.get("Range"))
         fault = self.kaggle.fault("GET") or Fault()
-        if fault.status:
-            return self._fail(fault)
         archive = fault.damage(self.kaggle.archive)
         start = self._start()
-        if start and start >= len(archive):
-            return self._answer(416, b"")
+        if fault.status:
+            self._fail(fault)
+        elif start and start >= len(archive):
+            self._answer(416, b"")
+        else:
+            self._download(archive, start, fault)
+
+    def _download(self, archive: bytes, start: int | None, fault: Fault) -> None:
         about = {
+            "Content-Type": "application/zip",
             "Content-Range": f"bytes {start}-{len(archive) - 1}/{len(archive)}",
             "Accept-Ranges": "bytes",
             "ETag": self.kaggle.etag,
@@ -217,7 +236,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._record()
         data = self._body()
         if fault := self.kaggle.fault("PUT"):
-            return self._fail(fault)
+            self._fail(fault)
+            return
         self.kaggle.uploads.append(data)
         self._answer(200, b"{}")
 
@@ -230,7 +250,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.kaggle.headers.append(dict(self.headers))
 
     def _admitted(self) -> bool:
-        return self.kaggle.admits(self.headers.get("Authorization"))
+        basic = base64.b64encode(f"{USER}:{KEY}".encode()).decode()
+        return self.headers.get("Authorization") in (f"Basic {basic}", f"Bearer {TOKEN}")
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -243,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
         return read
 
     def _start(self) -> int | None:
-        """Where the rest begins that is asked for; none if all is: also if it is of another file."""
+        """Where the rest begins that is asked for; none if the whole is, or a rest of another."""
         asked = self.headers.get("Range")
         if not asked or self.headers.get("If-Range", self.kaggle.etag) != self.kaggle.etag:
             return None
@@ -258,14 +279,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         said = {"code": fault.status, "message": fault.message} if fault.message else {}
-        after = {"Retry-After": fault.retry_after} if fault.retry_after else {}
-        self._answer(fault.status or 200, json.dumps(said).encode(), fault, **after)
+        after = self.kaggle.retry_after
+        told = {"Retry-After": str(after)} if fault.status and after else {}
+        self._answer(fault.status or 200, json.dumps(said).encode(), fault, **told)
 
     def _answer(self, status: int, body: bytes, fault: Fault = Fault(), **headers: str) -> None:
         self.send_response(status)
         headers = {"Content-Type": "application/json"} | headers
         for name, value in (headers | {"Content-Length": str(len(body))}).items():
-            self.send_header(name.replace("_", "-"), value)
+            self.send_header(name, value)
         self.end_headers()
         with suppress(BrokenPipeError, ConnectionResetError):  # it has what it wanted
             self._send(body, fault)

@@ -8,16 +8,21 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
 
-from stages.competition import download
+from stages.competition import download, kaggle
 from stages.errors import UserError
-from tests.kaggle_server import DOWNLOAD, KEY, STORAGE, TOKEN
+from tests.kaggle_server import DOWNLOAD, KEY, SIGNATURE, STORAGE, TOKEN, Fault, loopback
 from tests.project import run_stage, write_project
 
 ROOT = Path(__file__).parents[1]
@@ -38,11 +43,20 @@ LARGE = archive_of({"train/a.jpg": np.random.default_rng(0).bytes(3 * MIB)})
 
 
 @pytest.fixture
-def site(site, monkeypatch):
+def site(site, monkeypatch, tmp_path):
     """Kaggle's stand-in with a small competition; nobody waits long between tries."""
     site.archive = SMALL
-    monkeypatch.setattr(download, "WAITS", (0.01, 0.01))
+    hurry(monkeypatch, tmp_path)
     return site
+
+
+def hurry(monkeypatch, folder: Path) -> None:
+    """Shorten the waits between tries: ours, and by a module that Python loads first, kaggle's."""
+    monkeypatch.setattr(download, "WAITS", (0.01, 0.01))
+    (folder / "hurry").mkdir()
+    code = "import time\nsleep = time.sleep\ntime.sleep = lambda s: sleep(min(s, 0.01))\n"
+    (folder / "hurry/sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(folder / "hurry"))
 
 
 @pytest.fixture
@@ -86,59 +100,136 @@ UNKNOWN = f"kaggle knows no competition '{SLUG}'; check competition.slug"
 PATIENCE = "kaggle asks for patience; wait some minutes, then run again"
 TROUBLE = "kaggle has trouble of its own; run again later"
 LOST = "kaggle could not be reached, or was lost on the way; look to the network, then run again"
+NOT_WHOLE = "no whole archive arrived"
+FULL = "the disk is full; free some space, then run again to resume"
 ACCEPT_FIRST = "You must accept this competition's rules before you'll be able to download files."
-FAULTS = {
-    "rules not accepted": ({"DownloadDataFiles": (403, ACCEPT_FIRST)}, RULES, False),
-    "forbidden": ({"DownloadDataFiles": (403, None)}, RULES, False),
-    "storage forbids": ({"GET": (403, None)}, RULES, False),
-    "token refused": ({"DownloadDataFiles": (401, None)}, NO_TOKEN, False),
-    "token refused, in words": ({"DownloadDataFiles": (401, "Unauthenticated")}, NO_TOKEN, False),
-    "no such competition": ({"DownloadDataFiles": (404, None)}, UNKNOWN, False),
-    "no such competition, in words": (
-        {"DownloadDataFiles": (404, "Competition not found")}, UNKNOWN, False),
-    "nothing in storage": ({"GET": (404, None)}, UNKNOWN, False),
-    "a bad request": (
-        {"DownloadDataFiles": (400, "Not while the moon is full.")},
-        "no whole archive arrived (kaggle said: Not while the moon is full); run again to resume",
-        False),
-    "too many requests": ({"DownloadDataFiles": (429, None)}, PATIENCE, True),
-    "too many requests, in words": (
-        {"DownloadDataFiles": (429, "Too many requests")}, PATIENCE, True),
-    "kaggle is broken": ({"DownloadDataFiles": (500, None)}, TROUBLE, True),
-    "kaggle is away": ({"DownloadDataFiles": (503, None)}, TROUBLE, True),
-    "the connection is cut": ({"DownloadDataFiles": "cut"}, LOST, True),
-}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_ends_the_stage_in_one_sentence(site, tmp_path, capfd, name):
+@dataclass(frozen=True)
+class Case:
+    """A way in which a download fails: for ever, here; `passes` if it is worth another try."""
+
+    sentence: str
+    faults: dict = field(default_factory=dict)
+    passes: bool = False
+    environment: dict[str, str | None] = field(default_factory=dict)
+    prepare: Callable[[Path], None] = lambda downloads: None
+
+    def enter(self, site, downloads, monkeypatch):
+        site.faults = dict(self.faults)
+        self.prepare(downloads)
+        for name, value in self.environment.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+
+
+def full(downloads: Path) -> None:
+    """The archive's place is a device on which there is never any space: the real ENOSPC."""
+    downloads.mkdir(parents=True)
+    (downloads / f"{SLUG}.zip").symlink_to("/dev/full")
+
+
+def said(status: int, message: str | None = None) -> dict:
+    return {"DownloadDataFiles": (status, message)}
+
+
+NO_KEY = {"KAGGLE_USERNAME": None, "KAGGLE_KEY": None}
+CASES = {
+    "rules not accepted": Case(RULES, said(403, ACCEPT_FIRST)),
+    "forbidden": Case(RULES, said(403)),
+    "storage forbids": Case(RULES, {"GET": (403, None)}),
+    "no credentials": Case(NO_TOKEN, environment=NO_KEY),
+    "a wrong key": Case(NO_TOKEN, environment={"KAGGLE_KEY": "another-key"}),
+    "a wrong token": Case(NO_TOKEN, environment=NO_KEY | {"KAGGLE_API_TOKEN": "wrong-token"}),
+    "tokens cannot be looked up": Case(
+        NO_TOKEN, {"IntrospectToken": (401, None)}, environment={"KAGGLE_API_TOKEN": TOKEN}
+    ),
+    "no such competition": Case(UNKNOWN, said(404)),
+    "no such competition, in words": Case(UNKNOWN, said(404, "Competition not found")),
+    "nothing in storage": Case(UNKNOWN, {"GET": (404, None)}),
+    "a bad request": Case(
+        f"{NOT_WHOLE} (kaggle said: Not while the moon is full); run again to resume",
+        said(400, "Not while the moon is full."),
+    ),
+    "too many requests": Case(PATIENCE, said(429), passes=True),
+    "too many requests, in words": Case(PATIENCE, said(429, "Too many requests"), passes=True),
+    "storage asks for patience": Case(PATIENCE, {"GET": (429, None)}, passes=True),
+    "kaggle is broken": Case(TROUBLE, said(500), passes=True),
+    "kaggle is away": Case(TROUBLE, said(503), passes=True),
+    "storage is away": Case(TROUBLE, {"GET": (503, None)}, passes=True),
+    "no answer": Case(LOST, {"DownloadDataFiles": "cut"}, passes=True),
+    "no answer about the token": Case(
+        LOST, {"IntrospectToken": "cut"}, passes=True, environment={"KAGGLE_API_TOKEN": TOKEN}
+    ),
+    "no byte of the archive": Case(LOST, {"GET": "cut"}, passes=True),
+    "silence": Case(LOST, {"GET": Fault(stall=100)}, passes=True),
+    "out of reach": Case(LOST, passes=True, environment={"HTTP_PROXY": "http://127.0.0.1:9"}),
+    "a full disk": Case(FULL, prepare=full),
+    "no command": Case("the command `kaggle` is not on PATH", environment={"PATH": "/nowhere"}),
+    "a truncated archive": Case(NOT_WHOLE, {"GET": Fault(damage=lambda data: data[:-10])}),
+    "changed bytes": Case(
+        NOT_WHOLE, {"GET": Fault(damage=lambda data: data.replace(b"boxer", b"poxer"))}
+    ),
+}
+
+
+def outcome(name: str, site, folder: Path, monkeypatch) -> Result:
+    """What the stage does in a case."""
+    CASES[name].enter(site, folder / "work/downloads", monkeypatch)
+    if name == "silence":
+        monkeypatch.setattr(kaggle, "SILENCE", 1.5)
+    project = write_project(folder, "kaggle", **{"competition.slug": SLUG})
+    return run_stage(project, "fetch")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_fault_ends_the_stage_in_one_sentence(site, tmp_path, monkeypatch, name):
     """Whatever kaggle's own exit status: one sentence, status 1, tried again where that helps."""
-    site.faults, sentence, passes = dict(FAULTS[name][0]), *FAULTS[name][1:]
-    project = write_project(tmp_path / "p", "kaggle", **{"competition.slug": SLUG})
-    result = run_stage(project, "fetch")
+    case, project = CASES[name], tmp_path / "p"
+    outside = set(tmp_path.iterdir())
+    result = outcome(name, site, project, monkeypatch)
+    last = result.stderr.splitlines()[-1]
     assert result.exit_code == 1
-    said = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
-    assert len(said) == 1
-    assert said[0].startswith(f"Error: download of {SLUG} failed: {sentence}")
-    assert result.stderr.splitlines()[-1] == said[0]
+    assert last.startswith("Error: ")
+    assert case.sentence in last
+    assert result.output.count("Error: ") == 1
     assert "Traceback" not in result.output
-    assert [p for p in project.rglob("*.zip*")] == []
-    tries = sum(request.startswith(f"POST {DOWNLOAD}") for request in site.requests)
-    assert tries == (3 if passes else 1)
+    for secret in (KEY, TOKEN, SIGNATURE, "another-key", "wrong-token"):
+        assert secret not in result.output
+    assert set(tmp_path.iterdir()) - outside == {project}
+    assert not list(project.glob("data/raw/*"))
+    assert result.output.count("trying again") == (2 if case.passes else 0)
 
 
-@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault[2]])
-def test_what_passes_is_waited_for_aloud(site, folder, capfd, name):
-    site.faults = {method: [fault] for method, fault in FAULTS[name][0].items()}
+@pytest.mark.parametrize("name", [n for n, case in CASES.items() if case.passes and case.faults])
+def test_what_passes_is_waited_for_aloud(site, folder, monkeypatch, capfd, name):
+    """Once for a request; of the archive, more often than the command itself tries."""
+    if name == "silence":
+        monkeypatch.setattr(kaggle, "SILENCE", 1.5)
+    CASES[name].enter(site, folder, monkeypatch)
+    tries = 6 if CASES[name].faults.get("GET") == "cut" else 1
+    site.faults = {method: [fault] * tries for method, fault in CASES[name].faults.items()}
     assert download.download(SLUG, folder).read_bytes() == SMALL
-    assert f"kaggle: {FAULTS[name][1]}; trying again in 0.01 s" in capfd.readouterr().err
+    assert f"kaggle: {CASES[name].sentence}; trying again in 0.01 s" in capfd.readouterr().err
 
 
-def test_storage_that_asks_for_patience_is_waited_for_as_long_as_it_asks(site, folder):
-    site.faults, site.retry_after = {"GET": [(429, None)]}, 1
-    start = time.monotonic()
-    assert download.download(SLUG, folder).read_bytes() == SMALL
-    assert time.monotonic() - start > 1
+def table() -> str:
+    """Every case, what is said and the exit status, as a table.
+
+    python -c 'from tests.test_download import table; print(table())'
+    """
+    rows = ["| fault | sentence | status |", "|---|---|---|"]
+    for name in CASES:
+        with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
+            (Path(folder) / "home").mkdir()
+            with loopback(monkeypatch, Path(folder) / "home") as site:
+                site.archive = SMALL
+                hurry(monkeypatch, Path(folder))
+                result = outcome(name, site, Path(folder) / "p", monkeypatch)
+        rows.append(f"| {name} | {result.stderr.splitlines()[-1]} | {result.exit_code} |")
+    return "\n".join(rows)
 
 
 def test_without_a_token_it_is_said_where_to_put_one(site, folder, monkeypatch):
@@ -159,16 +250,6 @@ def test_a_token_and_a_key_are_both_good(site, folder, monkeypatch, credentials)
     assert download.download(SLUG, folder).read_bytes() == SMALL
 
 
-def test_a_wrong_key_is_refused(site, folder, monkeypatch):
-    monkeypatch.setenv("KAGGLE_KEY", "another")
-    assert NO_TOKEN in refusal(folder)
-
-
-def test_kaggle_out_of_reach_is_told(site, folder, monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    assert LOST in refusal(folder)
-
-
 def test_the_users_own_settings_do_not_change_what_is_asked_for(site, folder, monkeypatch, capfd):
     for name, value in {"KAGGLE_COMPETITION": "titanic", "KAGGLE_PATH": "/nowhere",
                         "VERBOSE": "true"}.items():  # fmt: skip
@@ -186,19 +267,10 @@ def test_credentials_are_never_told(site, folder, capfd):
     assert KEY not in said + shown.out + shown.err
 
 
-def test_a_full_disk_is_told(site, folder, monkeypatch, tmp_path):
-    """A command of that name that fails as kaggle does when the disk is full."""
-    fake = tmp_path / "bin" / "kaggle"
-    fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\necho '[Errno 28] No space left on device' >&2\nexit 1\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
-    assert "the disk is full; free some space, then run again to resume" in refusal(folder)
-
-
-def test_ctrl_c_is_no_success_and_the_partial_download_stays(site, tmp_path):
-    """kaggle exits 0 on it; it goes to the whole process group, as from a terminal."""
-    site.archive, site.sends, site.at_cut = LARGE, 2 * MIB, "stall"
+@pytest.mark.parametrize("whom", ["everybody", "kaggle"])
+def test_ctrl_c_is_no_success_and_the_partial_download_stays(site, tmp_path, whom):
+    """kaggle exits 0 on it; from a terminal it goes to the whole process group."""
+    site.archive, site.faults = LARGE, {"GET": [Fault(stall=2 * MIB)]}
     project = write_project(tmp_path / "p", "kaggle", **{"competition.slug": SLUG})
     process = subprocess.Popen(
         [sys.executable, "-m", "stages.fetch"], cwd=project, start_new_session=True, text=True,
@@ -206,16 +278,23 @@ def test_ctrl_c_is_no_success_and_the_partial_download_stays(site, tmp_path):
     )  # fmt: skip
     archive = project / f"work/downloads/{SLUG}.zip"
     until_it_holds(archive, 2 * MIB)
-    os.killpg(process.pid, signal.SIGINT)
+    if whom == "everybody":
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        os.kill(child(process.pid), signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "Traceback" not in said
-    assert said.splitlines()[-1] == (
-        f"Error: download of {SLUG} was interrupted; run again to go on where it stopped."
-    )
+    last = said.splitlines()[-1]
+    assert last.startswith(f"Error: download of {SLUG} ")
+    assert last.endswith("was interrupted; run again to go on where it stopped.")
     assert archive.stat().st_size == 2 * MIB
     assert run_stage(project, "fetch").exit_code == 0
     assert site.ranges[-1] == f"bytes={2 * MIB}-"
+
+
+def child(pid: int) -> int:
+    return int(subprocess.check_output(["pgrep", "-P", str(pid)]))
 
 
 def test_without_the_command_the_environment_is_to_be_activated(folder, monkeypatch):
@@ -255,14 +334,14 @@ def test_a_whole_archive_is_not_downloaded_again(site, folder):
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(site, folder, left):
-    site.archive, site.sends = LARGE, 2 * MIB
+    site.archive, site.faults = LARGE, {"GET": [Fault(cut=2 * MIB)]}
     assert download.download(SLUG, folder).read_bytes() == LARGE
     assert site.ranges == [None, f"bytes={2 * MIB}-"]
     assert left() == [f"{SLUG}.zip"]
 
 
 def test_a_download_that_was_killed_is_resumed_by_the_next(site, folder, left):
-    site.archive, site.sends, site.at_cut = LARGE, 2 * MIB, "stall"
+    site.archive, site.faults = LARGE, {"GET": [Fault(stall=2 * MIB)]}
     kill_once_it_holds(folder / f"{SLUG}.zip", 2 * MIB)
     assert left() == [f"{SLUG}.zip", f"{SLUG}.zip.kaggle-partial"]
     assert download.download(SLUG, folder).read_bytes() == LARGE
@@ -331,9 +410,67 @@ def test_the_fetch_stage_brings_the_archive_to_data_raw_and_downloads_it_once(si
 
 
 def test_the_fetch_stage_resumes_though_dvc_clears_its_outs(site, tmp_path):
-    site.archive, site.sends, site.at_cut = LARGE, 2 * MIB, "stall"
+    site.archive, site.faults = LARGE, {"GET": [Fault(stall=2 * MIB)]}
     project = write_project(tmp_path / "project", "kaggle", **{"competition.slug": SLUG})
     kill_once_it_holds(project / f"work/downloads/{SLUG}.zip", 2 * MIB)
     assert run_stage(project, "fetch").exit_code == 0
     assert site.ranges[-1] == f"bytes={2 * MIB}-"
     assert (project / f"data/raw/{SLUG}.zip").read_bytes() == LARGE
+
+
+def test_an_error_page_over_a_partial_download_is_not_built_upon(site, folder, left):
+    """2.2.4 writes the page over the partial file, and leaves the marker; 2.2.5 does not."""
+    site.archive = LARGE
+    site.faults = {"GET": [Fault(cut=2 * MIB), (403, None), (403, None)]}
+    with suppress(UserError):
+        download.download(SLUG, folder)
+    assert download.download(SLUG, folder).read_bytes() == LARGE
+    assert left() == [f"{SLUG}.zip"]
+
+
+def test_a_partial_download_of_an_older_archive_is_begun_anew(site, folder, left):
+    """As `If-Range` asks for: the archive changed between the two runs."""
+    site.archive = LARGE
+    write_partial(folder, SMALL[:100], len(LARGE))
+    site.etag = '"two"'
+    assert download.download(SLUG, folder).read_bytes() == LARGE
+    assert left() == [f"{SLUG}.zip"]
+
+
+def test_an_archive_with_an_encrypted_file_is_whole(site, folder):
+    """Its checksum is of what it says once decrypted; another module refuses it by name."""
+    data = bytearray(SMALL.replace(b"boxer", b"?????"))
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # APPNOTE 4.3.7, 4.3.12
+        data[data.index(signature) + flags] |= 0x1
+    site.archive = bytes(data)
+    assert download.download(SLUG, folder).read_bytes() == site.archive
+
+
+def test_a_slow_connection_is_waited_for(site, folder):
+    site.archive, site.faults = LARGE, {"GET": Fault(trickle=0.01)}
+    assert download.download(SLUG, folder).read_bytes() == LARGE
+
+
+def test_storage_sees_no_credentials(site, folder):
+    download.download(SLUG, folder)
+    asked, fetched = site.headers
+    assert "Authorization" in asked
+    assert "Authorization" not in fetched
+
+
+@pytest.mark.parametrize("name", ["KAGGLE_API_TOKEN", "KAGGLE_KEY"])
+def test_a_credential_that_kaggle_itself_would_print_is_not_told(
+    site, folder, monkeypatch, capfd, name
+):
+    monkeypatch.setenv(name, "half-of\nthe-secret")
+    told = refusal(folder)
+    shown = capfd.readouterr()
+    for half in ("half-of", "the-secret"):
+        assert half not in told + shown.out + shown.err
+
+
+def test_checking_a_large_archive_shows_its_progress(site, folder, monkeypatch, capfd):
+    monkeypatch.setattr(download, "LARGE", 1)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    download.download(SLUG, folder)
+    assert "checking: 100%" in capfd.readouterr().err

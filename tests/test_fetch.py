@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from stages import fetch
-from stages.errors import UserError
+from stages.competition.lift import lift
 
 ROOT = Path(__file__).parents[1]
 FILES = {"labels.csv": b"id,label\n", "train/b.jpg": b"bb", "train/a.jpg": b"a", "B.txt": b""}
@@ -40,45 +40,40 @@ def target(tmp_path):
 
 
 def test_a_folder_becomes_one_archive_of_the_same_files(source, target):
-    fetch.copy(source, target)
+    lift(source, target)
     assert members(target) == FILES
 
 
 def test_members_are_in_order_of_name(source, target):
-    fetch.copy(source, target)
+    lift(source, target)
     assert list(members(target)) == ["B.txt", "labels.csv", "train/a.jpg", "train/b.jpg"]
 
 
 def test_the_same_files_written_in_another_order_at_another_time_give_the_same_bytes(
     source, target, tmp_path
 ):
-    fetch.copy(source, target)
+    lift(source, target)
     other = write(tmp_path / "other", dict(reversed(FILES.items())))
-    fetch.copy(other, tmp_path / "raw/other.zip")
+    lift(other, tmp_path / "raw/other.zip")
     assert (tmp_path / "raw/other.zip").read_bytes() == target.read_bytes()
 
 
-def test_images_are_stored_uncompressed(source, target):
-    fetch.copy(source, target)
+def test_images_are_stored_and_text_is_deflated(source, target):
+    lift(source, target)
     with zipfile.ZipFile(target) as archive:
-        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+        found = {info.filename: info.compress_type for info in archive.infolist()}
+    assert found["train/a.jpg"] == zipfile.ZIP_STORED
+    assert found["labels.csv"] == zipfile.ZIP_DEFLATED
 
 
 def test_a_zip_is_copied_byte_for_byte(source, target, tmp_path):
     given = Path(shutil.make_archive(str(tmp_path / "given"), "zip", source))
-    fetch.copy(given, target)
+    lift(given, target)
     assert target.read_bytes() == given.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["labels.csv", "nowhere"])
-def test_what_is_neither_folder_nor_zip_is_refused_and_nothing_is_left(source, target, name):
-    with pytest.raises(UserError, match=rf"^competition\.source: .*{name} is neither a folder nor"):
-        fetch.copy(source / name, target)
-    assert not target.exists()
-
-
 def test_the_source_stays_as_it_was(source, target):
-    fetch.copy(source, target)
+    lift(source, target)
     assert {p.relative_to(source).as_posix(): p.read_bytes()
             for p in source.rglob("*") if p.is_file()} == FILES  # fmt: skip
 
@@ -110,12 +105,14 @@ def test_the_stage_leaves_the_archive_and_counts_its_files(source, project):
     assert members(archive) == FILES
 
 
-def test_the_stage_refuses_a_wrong_source_in_a_sentence(project):
-    project("nowhere")
+@pytest.mark.parametrize("name", ["nowhere", "source/labels.csv", "nowhere.zip"])
+def test_the_stage_refuses_a_wrong_source_in_a_sentence(project, source, name):
+    folder = project(name)
     result = CliRunner().invoke(fetch.main, catch_exceptions=False)
     assert result.exit_code == 1
-    assert result.output.startswith("Error: competition.source: nowhere is neither")
+    assert result.output.startswith(f"Error: competition.source: {name} is neither a folder nor")
     assert result.output.count("\n") == 1
+    assert not (folder / "data/raw").exists()
 
 
 def test_the_bundled_competition_needs_no_source_and_repeats_to_the_byte(project):
@@ -128,19 +125,21 @@ def test_the_bundled_competition_needs_no_source_and_repeats_to_the_byte(project
     assert len(members(archive)) == 1797 + 2
 
 
-def test_a_download_is_moved_to_where_the_stage_leaves_it(project, monkeypatch):
+def test_a_download_stays_so_that_it_is_not_needed_twice(project, monkeypatch):
     folder = project("kaggle")
     asked = []
 
     def download(slug, into):
         asked.append((slug, into))
-        write(into, {f"{slug}.zip": b""})
+        write(into, {})
+        into.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(into / f"{slug}.zip", "w") as archive:
             archive.writestr("labels.csv", b"id,label\n")
         return into / f"{slug}.zip"
 
-    monkeypatch.setattr(fetch.kaggle, "download", download)
+    monkeypatch.setattr(fetch, "download", download)
     assert CliRunner().invoke(fetch.main, catch_exceptions=False).exit_code == 0
     assert asked == [("digits", Path("work/downloads"))]
-    assert list(members(folder / "data/raw/digits.zip")) == ["labels.csv"]
-    assert list((folder / "work/downloads").iterdir()) == []
+    raw, kept = folder / "data/raw/digits.zip", folder / "work/downloads/digits.zip"
+    assert list(members(raw)) == ["labels.csv"]
+    assert raw.samefile(kept)  # and takes no more room

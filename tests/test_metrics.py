@@ -1,6 +1,7 @@
 """Metrics against scikit-learn and against plain Python, on whole sets."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -93,6 +94,19 @@ def test_auc_leaves_out_a_column_with_one_value_only():
     assert found == pytest.approx(sk.roc_auc_score(FLAGS[:, 0], INDEPENDENT[:, 0]))
 
 
+def test_auc_where_no_column_has_both_values_is_that_of_chance():
+    with pytest.warns(UserWarning, match=r"leaves out 2 of 2 classes.*chance, 0\.5"):
+        assert score("auc", np.ones((4, 2)), INDEPENDENT[:4, :2]) == 0.5
+
+
+def test_auc_of_two_classes_is_the_positive_ones():
+    """Column 1 tells these rows apart, column 0 has lost it to rounding; or the other way."""
+    p = np.array([[1.0, 1e-20], [1.0, 1e-18]])
+    assert score("auc", np.array([0, 1]), p) == 1
+    assert score("auc", np.array([0, 1]), p, positive=0) == 0.5
+    assert score("auc", np.array([0, 1]), p[::-1, ::-1], positive=0) == 1
+
+
 def test_kappa_by_its_formula():
     """1 - sum(w O) / sum(w E), E the outer product of the marginals, w the squared distance."""
     observed = np.zeros((5, 5))
@@ -157,6 +171,48 @@ def test_every_metric_of_a_task_is_known(task):
     for name in consistency.METRICS[task]:
         assert find(name).reads in ("probabilities", "classes", "ranking", "numbers")
     assert set(metrics.USUAL[task]) <= set(consistency.METRICS[task])
+
+
+@pytest.mark.parametrize("name", [*METRICS, "map@5"])
+def test_the_tasks_of_a_metric_are_those_in_which_it_may_be_named(name):
+    allowed = {task for task, names in consistency.METRICS.items() if name in names}
+    assert set(find(name).tasks) == allowed
+
+
+def given(name, task, n, alike):
+    """Truth and what a metric reads, of n rows; all alike, or as different as can be."""
+    choice = np.zeros(n, int) if alike else np.arange(n) % 2
+    reads = find(name).reads
+    truth = {"multiclass": choice, "multilabel": np.eye(3)[choice],
+             "regression": choice[:, None].astype(float)}[task]  # fmt: skip
+    if reads == "probabilities":
+        return truth, np.full((n, 3), 1 / 3)
+    if reads == "ranking":
+        return truth, np.tile([0, 1, 2], (n, 1))
+    return truth, np.zeros_like(truth)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [(name, task) for task, names in consistency.METRICS.items() for name in names],
+)
+def test_odd_rows_have_a_finite_score_and_no_warning(name, task, n, alike):
+    with warnings.catch_warnings(action="error"):
+        warnings.filterwarnings("ignore", "AUC leaves out")
+        assert math.isfinite(score(name, *given(name, task, n, alike)))
+
+
+def test_one_label_alone_is_multilabel_too():
+    truth, said = np.array([[1], [0], [1]]), np.array([[1], [1], [0]])
+    assert score("f1_samples", truth, said) == pytest.approx(1 / 3)
+    assert score("f1_macro", truth, said) == score("f1_micro", truth, said) == 0.5
+
+
+def test_accuracy_and_error_take_probabilities_too():
+    assert score("accuracy", CLASS, P) == sk.accuracy_score(CLASS, P.argmax(axis=1))
+    assert score("error", CLASS, P) == 1 - score("accuracy", CLASS, P)
 
 
 def test_every_metric_scores_some_task():

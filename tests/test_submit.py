@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import signal
@@ -16,7 +15,8 @@ from click.testing import CliRunner
 
 from stages.commands import ledger as ledger_command
 from stages.commands import submit
-from stages.competition import kaggle, ledger, submissions
+from stages.competition import ledger, submissions
+from stages.errors import UserError
 from tests.kaggle_server import KEY
 from tests.project import ROOT, commit, edit, git
 from tests.test_ledger import SLUG, make, write_entry
@@ -36,6 +36,7 @@ def entry(made_once, tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(submit, "faults", lambda file, settings: [])
     monkeypatch.setattr(submissions, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(submissions, "PATIENCE", 0.1)
     return folder
 
 
@@ -128,7 +129,7 @@ def test_ctrl_c_while_waiting_is_no_success_and_the_submission_is_recorded(site,
 def test_an_upload_that_is_refused_is_no_submission(site, entry, status):
     site.faults["PUT"] = (status, None)
     said = sentence(run())
-    assert f"{FILE} was not submitted: kaggle's storage did not take the file; run" in said
+    assert f"{FILE} was not submitted: kaggle's storage did not take the file; submit again" in said
     assert not ledger.LEDGER.exists()
 
 
@@ -155,16 +156,22 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("status", ANSWERS)
-def test_what_kaggle_refuses_is_one_sentence_and_nothing_is_uploaded(site, entry, status):
+def test_what_kaggle_refuses_is_one_sentence(site, status):
     message, remedy = ANSWERS[status]
     site.faults["ListSubmissions"] = (status, message)
-    assert remedy in sentence(run())
-    assert site.uploads == []
+    with pytest.raises(UserError) as error:
+        submissions.listed(SLUG)
+    said = error.value.message
+    assert said.startswith(f"kaggle did not list the submissions to {SLUG}: ")
+    assert remedy in said
+    assert "\n" not in said
+    assert KEY not in said
 
 
 def test_a_connection_that_breaks_before_the_upload_is_one_sentence(site, entry):
     site.faults["ListSubmissions"] = "cut"
-    assert "network" in sentence(run())
+    assert "look to the network" in sentence(run())
+    assert site.uploads == []
 
 
 def test_a_connection_that_breaks_at_the_upload_is_no_submission(site, entry):
@@ -180,31 +187,20 @@ def test_an_answer_that_gets_lost_is_no_failure(site, entry):
     assert [(row["ref"], row["status"]) for row in ledger.read()] == [("100", "COMPLETE")]
 
 
-def between_commands(monkeypatch, acts):
-    """Change something after the kaggle command of that number: 0 lists, 1 submits, 2.. list."""
-    real, numbers = kaggle.run, itertools.count()
-
-    def and_then(*words, **options):
-        answer = real(*words, **options)
-        acts.get(next(numbers), lambda: None)()
-        return answer
-
-    monkeypatch.setattr(kaggle, "run", and_then)
+ON_FIRE = (400, "on fire")
 
 
 def test_a_fault_while_waiting_is_waited_out(site, entry, monkeypatch):
-    fail = lambda: site.faults.update(ListSubmissions=(400, "on fire"))  # noqa: E731
-    between_commands(monkeypatch, {1: fail, 2: site.faults.clear, 3: fail, 4: site.faults.clear})
+    monkeypatch.setattr(submissions, "PATIENCE", 30)
+    site.faults["ListSubmissions"] = [None, ON_FIRE, None, ON_FIRE]  # before, then each second look
     result = run()
     assert result.exit_code == 0, result.output
+    assert site.faults["ListSubmissions"] == []
     assert [row["status"] for row in ledger.read()] == ["COMPLETE"]
 
 
-def test_a_submission_that_kaggle_took_and_never_lists_is_not_called_a_success(
-    site, entry, monkeypatch
-):
-    monkeypatch.setattr(submissions, "PATIENCE", 0.1)
-    between_commands(monkeypatch, {1: site.submissions.clear})
+def test_a_submission_that_kaggle_took_and_never_lists_is_not_called_a_success(site, entry):
+    site.faults["ListSubmissions"] = [None, *[ON_FIRE] * 99]
     said = sentence(run())
     assert (
         f"whether {FILE} was submitted is not known: kaggle took it, but does not list it" in said
@@ -212,9 +208,8 @@ def test_a_submission_that_kaggle_took_and_never_lists_is_not_called_a_success(
     assert "look with `repodium ledger`" in said
 
 
-def test_what_went_wrong_last_is_told_when_time_is_up(site, entry, monkeypatch):
-    fail = lambda: site.faults.update(ListSubmissions=(400, "on fire"))  # noqa: E731
-    between_commands(monkeypatch, {2: fail})
+def test_what_went_wrong_last_is_told_when_time_is_up(site, entry):
+    site.faults["ListSubmissions"] = [None, None, *[ON_FIRE] * 99]
     said = sentence(run("--timeout", "0.1"))
     assert "has not scored submission 100 within 0.1 s" in said
     assert "on fire" in said
@@ -235,11 +230,17 @@ def test_a_file_that_no_commit_made_is_not_submitted(site, entry, changed):
     assert site.requests == []
 
 
-def test_a_change_that_was_not_carried_out_is_not_submitted(site, entry):
-    """The file of another commit: checked out, but never made."""
+def test_the_file_of_another_commit_is_not_submitted(site, entry):
     make(entry, seed=3)
     git(entry, "checkout", "-q", "HEAD~1")
     assert "is not the file that dvc.lock holds" in sentence(run())
+    assert site.requests == []
+
+
+def test_a_change_that_was_committed_and_not_carried_out_is_not_submitted(site, entry):
+    edit(entry / "params.yaml", seed=3)
+    commit(entry, "forgot dvc repro")
+    assert "the last commit would make another file" in sentence(run())
     assert site.requests == []
 
 

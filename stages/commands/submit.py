@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from pathlib import Path
 
 import click
@@ -66,6 +67,7 @@ def checked(file: Path, settings: Settings) -> ledger.Made:
         )
     about = ledger.current()
     check_locked(file)
+    check_fresh()
     if found := faults(file, settings):
         raise UserError(f"{file} would be refused: {'; '.join(found)}.")
     return about
@@ -88,6 +90,24 @@ def check_locked(file: Path) -> None:
         found = hashlib.file_digest(opened, "md5").hexdigest()
     if found != outs[file.as_posix()]:
         raise UserError(f"{file} is not the file that dvc.lock holds; run dvc repro, then commit.")
+
+
+def check_fresh() -> None:
+    """Ask DVC whether the commit would make what dvc.lock holds.
+
+    Raises:
+        UserError: it would not, for something was committed but never carried out.
+
+    """
+    try:
+        stale = subprocess.run(["dvc", "status", "--quiet"], capture_output=True).returncode
+    except FileNotFoundError:
+        raise UserError("the command `dvc` is not on PATH; activate the environment.") from None
+    if stale:
+        raise UserError(
+            "the last commit would make another file (dvc status says why); run dvc repro, then "
+            "commit."
+        )
 
 
 def faults(file: Path, settings: Settings) -> list[str]:

@@ -97,23 +97,23 @@ def decide(ask: Question, rule: Rule, predictions: np.ndarray) -> np.ndarray:
         return (predictions > np.array(rule)).astype(int)
     if ask.rated:
         return ask.ratings[0] + np.searchsorted(rule, predictions)
-    reads = metrics.find(ask.metric).reads
-    if reads == "ranking":
-        most = int(ask.metric.partition("@")[2])
-        return np.argsort(-predictions, axis=1, kind="stable")[:, :most]
-    return predictions.argmax(axis=1) if reads == "classes" else predictions
+    metric = metrics.find(ask.metric)
+    if metric.reads == "ranking":
+        return np.argsort(-predictions, axis=1, kind="stable")[:, : metric.most]
+    return predictions.argmax(axis=1) if metric.reads == "classes" else predictions
 
 
 def out_of_sample(
     ask: Question, truth: np.ndarray, predictions: np.ndarray, parts: np.ndarray
 ) -> np.ndarray:
     """Decisions upon every row by a rule that was learnt on the other parts (N,) alone."""
-    found: dict[int, np.ndarray] = {}
+    order, found = [], []
     for part in np.unique(parts):
-        mine = np.flatnonzero(parts == part)
-        rule = learn(ask, np.delete(truth, mine, axis=0), np.delete(predictions, mine, axis=0))
-        found |= dict(zip(mine, decide(ask, rule, predictions[mine]), strict=True))
-    return np.array([found[row] for row in range(len(predictions))])
+        mine = parts == part
+        rule = learn(ask, truth[~mine], predictions[~mine])
+        order.append(np.flatnonzero(mine))
+        found.append(decide(ask, rule, predictions[mine]))
+    return np.concatenate(found)[np.argsort(np.concatenate(order))]
 
 
 def scores(
@@ -121,13 +121,15 @@ def scores(
 ) -> dict[str, float]:
     """The metric, and where something is chosen also the flattering figure, `_naive`.
 
-    The first is of decisions by rules of other rows, the second by the rule of these very rows.
+    The first is of decisions by rules of other rows, the second by the rule of these very rows,
+    and alone where all rows are of one part.
     """
-    naive = decide(ask, learn(ask, truth, predictions), predictions)
+    naive = metrics.score(
+        ask.metric, truth, decide(ask, learn(ask, truth, predictions), predictions)
+    )
     if not ask.chooses:
-        return {ask.metric: metrics.score(ask.metric, truth, naive)}
+        return {ask.metric: naive}
+    if len(np.unique(parts)) == 1:
+        return {f"{ask.metric}_naive": naive}
     honest = out_of_sample(ask, truth, predictions, parts)
-    return {
-        ask.metric: metrics.score(ask.metric, truth, honest),
-        f"{ask.metric}_naive": metrics.score(ask.metric, truth, naive),
-    }
+    return {ask.metric: metrics.score(ask.metric, truth, honest), f"{ask.metric}_naive": naive}

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from stages.competition import kaggle
 from stages.errors import UserError
 
-PAUSES = (10.0, 30.0, 90.0)  # seconds before another try; kaggle hides any Retry-After
+WAITS = (10.0, 60.0)  # seconds before another try; kaggle hides any Retry-After
 LARGE = 2**30  # bytes of files, from which on checking them shows its progress
 BLOCK = 2**20  # bytes
 ZIP = b"PK"  # the first bytes of every zip
@@ -39,7 +39,9 @@ def download(slug: str, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         _persist(slug, archive)
     except KeyboardInterrupt:
-        raise UserError(f"download of {slug} was stopped; run again to resume it.") from None
+        raise UserError(
+            f"download of {slug} was interrupted; run again to go on where it stopped."
+        ) from None
     except OSError as error:
         raise UserError(
             f"download of {slug} failed: {folder} cannot be written ({error.strerror}); make room "
@@ -49,14 +51,14 @@ def download(slug: str, folder: Path) -> Path:
 
 
 def _persist(slug: str, archive: Path) -> None:
-    for pause in (*PAUSES, None):
+    for wait in (*WAITS, None):
         reason, passes = _attempt(slug, archive)
         if not reason:
             return
-        if pause is None or not passes:
+        if wait is None or not passes:
             raise UserError(f"download of {slug} failed: {reason}.")
-        click.echo(f"\n{reason.partition(';')[0]}; trying again in {pause:g} s", err=True)
-        time.sleep(pause)
+        click.echo(f"kaggle: {reason}; trying again in {wait:g} s", err=True)
+        time.sleep(wait)
 
 
 def _attempt(slug: str, archive: Path) -> tuple[str, bool]:
@@ -72,7 +74,8 @@ def _attempt(slug: str, archive: Path) -> tuple[str, bool]:
         return kaggle.explain(answer.said, slug), found.passes
     if answer.status == 0 and not _can_resume(archive):
         _discard(archive)  # else kaggle would skip it as already downloaded
-    return f"no whole archive arrived (kaggle said: {_last(answer.said)}); run again", False
+    said = kaggle.quoted(answer.said)
+    return f"no whole archive arrived (kaggle said: {said}); run again to resume", False
 
 
 def _is_whole(archive: Path) -> bool:
@@ -133,8 +136,3 @@ def _discard_useless(archive: Path) -> None:
 def _discard(archive: Path) -> None:
     archive.unlink(missing_ok=True)
     _marker(archive).unlink(missing_ok=True)
-
-
-def _last(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "nothing"

@@ -13,7 +13,6 @@ import subprocess
 import tempfile
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 import click
@@ -28,12 +27,12 @@ TOKEN = (
     "it into ~/.kaggle/access_token, or set KAGGLE_API_TOKEN (an older key: ~/.kaggle/kaggle.json, "
     "or KAGGLE_USERNAME and KAGGLE_KEY), or run `kaggle auth login`"
 )
-NETWORK = "kaggle could not be reached, or not long enough; look to the network, then run again"
+NETWORK = "kaggle could not be reached, or was lost on the way; look to the network, then run again"
 
 
 @dataclass(frozen=True)
-class Foreseen:
-    """Words that kaggle is known to say, and the remedy."""
+class Fault:
+    """What can go wrong: the words by which kaggle tells, and the remedy."""
 
     sign: str
     """A pattern of lower-case text."""
@@ -42,38 +41,36 @@ class Foreseen:
     """Whether it may be over in a minute or two, by itself."""
 
 
-FORESEEN = (
-    Foreseen(r"no space left|quota exceeded", "the disk is full; make room, then run again"),
-    Foreseen(
+FAULTS = (
+    Fault(
+        r"no space left|quota exceeded",
+        "the disk is full; free some space, then run again to resume",
+    ),
+    Fault(
         r"\[errno (13|30)\]", "kaggle may not write there; change the permissions, then run again"
     ),
-    Foreseen(r"user cancelled", "it was stopped; run again to go on"),
-    Foreseen(r"accept this competition", ACCEPT),
-    Foreseen(
-        r"403 client error: \w+ for url: (?!\S*/v1/)",
-        "kaggle's storage let the link expire; run again",
-        passes=True,
-    ),
-    Foreseen(
+    Fault(r"user cancelled", "it was interrupted; run again to go on where it stopped"),
+    Fault(r"accept this competition", ACCEPT),
+    Fault(
         r"403 client error|permission \S+ was denied",
         f"{ACCEPT}; if there is no such page, check competition.slug",
     ),
-    Foreseen(
+    Fault(
         r"404 client error|not found",
         "kaggle knows no competition {slug!r}; check competition.slug",
     ),
-    Foreseen(r"authentication required|401 client error|unauthenticated", TOKEN),
-    Foreseen(
+    Fault(r"authentication required|401 client error|unauthenticated", TOKEN),
+    Fault(
         r"429 client error|too many requests",
         "kaggle asks for patience; wait some minutes, then run again",
         passes=True,
     ),
-    Foreseen(
+    Fault(
         r"5\d\d server error|internal server error|service unavailable|bad gateway",
-        "kaggle has trouble of its own; wait some minutes, then run again",
+        "kaggle has trouble of its own; run again later",
         passes=True,
     ),
-    Foreseen(
+    Fault(
         r"max retries exceeded|connection ?(aborted|broken|error|refused|reset)|timed out"
         r"|remote ?(end closed|disconnected)|incompleteread|invalidchunklength",
         NETWORK,
@@ -125,16 +122,19 @@ def run(*words: str, show: bool = False) -> Answer:
 
 def _listen(process: subprocess.Popen[bytes], show: bool) -> str:
     """What a process says on stderr until its end, which comes when it is silent for too long."""
-    heard, chunks = b"", queue.SimpleQueue()
+    heard, shown, chunks = b"", False, queue.SimpleQueue()
     threading.Thread(target=_queue, args=(process.stderr, chunks), daemon=True).start()
     try:
         while chunk := chunks.get(timeout=SILENCE):
             heard += chunk
-            for bar in re.findall(rb"\r[^\r\n]*\n?", chunk) if show else ():
-                click.echo(bar, err=True, nl=False)
+            bars = re.findall(rb"\r[^\r\n]*", chunk) if show else []
+            click.echo(b"".join(bars), err=True, nl=False)
+            shown = shown or bool(bars)
     except queue.Empty:
         process.kill()
         heard += f"\nthe connection timed out: nothing came for {SILENCE:g} s".encode()
+    finally:
+        click.echo("\n" * shown, err=True, nl=False)  # below the bar
     return heard.decode(errors="replace")
 
 
@@ -145,9 +145,9 @@ def _queue(stream: IO[bytes], chunks: queue.SimpleQueue[bytes]) -> None:
     chunks.put(b"")
 
 
-def foreseen(said: str) -> Foreseen | None:
-    """The first entry of the table whose sign is in what kaggle said."""
-    return next((one for one in FORESEEN if re.search(one.sign, said.lower())), None)
+def foreseen(said: str) -> Fault | None:
+    """What kaggle said went wrong; none if nobody foresaw it."""
+    return next((one for one in FAULTS if re.search(one.sign, said.lower())), None)
 
 
 def explain(said: str, slug: str) -> str | None:
@@ -156,8 +156,7 @@ def explain(said: str, slug: str) -> str | None:
     return found.remedy.format(slug=slug, rules=RULES.format(slug=slug)) if found else None
 
 
-def download(slug: str, folder: Path) -> Path:
-    """As `stages.competition.download`, until all who call it have moved there."""
-    from stages.competition import download as moved
-
-    return moved.download(slug, folder)
+def quoted(said: str) -> str:
+    """The last line of what kaggle said, to stand in a sentence."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else "nothing"

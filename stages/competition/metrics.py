@@ -59,14 +59,10 @@ def auc(truth: np.ndarray, probabilities: np.ndarray, positive: int = 1) -> floa
             f"{len(truth)} rows or in none{'; chance, 0.5, stands for it' * (not mixed.any())}",
             stacklevel=3,
         )
-    return _mean_auc(truth[:, mixed], probabilities[:, mixed]) if mixed.any() else 0.5
-
-
-def _mean_auc(truth: np.ndarray, probabilities: np.ndarray) -> float:
     from sklearn.metrics import roc_auc_score
 
-    columns = zip(truth.T, probabilities.T, strict=True)
-    return float(np.mean([roc_auc_score(true, p) for true, p in columns]))
+    columns = zip(truth.T[mixed], probabilities.T[mixed], strict=True)
+    return float(np.mean([roc_auc_score(true, p) for true, p in columns] or [0.5]))
 
 
 def accuracy(truth: np.ndarray, classes: np.ndarray) -> float:
@@ -92,7 +88,8 @@ def mcc(truth: np.ndarray, classes: np.ndarray) -> float:
     """Matthews correlation coefficient; 0 where all is one class."""
     from sklearn.metrics import matthews_corrcoef
 
-    return float(matthews_corrcoef(truth, classes))
+    alone = len(np.union1d(truth, classes)) == 1  # which scikit-learn warns of
+    return 0.0 if alone else float(matthews_corrcoef(truth, classes))
 
 
 def qwk(truth: np.ndarray, ratings: np.ndarray) -> float:

@@ -25,13 +25,12 @@ PAGE = 200  # rows, the most that kaggle shows; it has no way to the next page
 FINISHED = ("COMPLETE", "ERROR")
 ALIKE = 42  # characters of a message that tell it: commit and hash, whatever becomes of the rest
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two looks, growing by half
-PATIENCE = 20.0  # seconds for the row of a submission that kaggle took to be listed
+PATIENCE = 10.0  # seconds until a submission that Kaggle took is in its list
 PAGE_OF = "https://www.kaggle.com/competitions/{slug}/submissions"
-REFUSED = "could not submit to competition"  # 2.2.4 says so and exits 0
-REMEDIES = {
+REMEDIES = {  # of what surely made no row
     "allowance": "the competition's submissions of today are used up; submit again after midnight "
     "UTC (`kaggle competitions submission-limits {slug}` counts them)",
-    REFUSED: "kaggle's storage did not take the file; run `repodium submit` again",
+    "could not submit to competition": "kaggle's storage did not take the file; submit again",
 }
 
 
@@ -106,10 +105,11 @@ def send(slug: str, file: Path, message: str, known: Collection[str]) -> Submiss
 
     words = ("competitions", "submit", slug, "-f", str(file), "-m", message)
     answer = kaggle.run(*words, show=sys.stderr.isatty())
-    refused = answer.status != 0 or REFUSED in answer.said.lower()
-    found, fault = _until(0 if refused else PATIENCE, own)
+    clear = any(sign in answer.said.lower() for sign in REMEDIES)
+    found, fault = _until(0 if clear else PATIENCE, own)  # also where only the answer was lost
     if found:
         return found
+    refused = clear or answer.status != 0
     said = why(answer.said, slug) if refused else "kaggle took it, but does not list it"
     if refused and not fault:
         raise UserError(f"{file} was not submitted: {said}.")

@@ -1,0 +1,323 @@
+"""Archives in archives become one; whatever is not safe is refused by name and leaves nothing."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import py7zr
+import pytest
+
+from stages.competition import lift as lifting
+from stages.competition import members
+from stages.competition.archive import Archive
+from stages.competition.lift import lift
+from stages.errors import UserError
+
+Files = dict[str, bytes]
+FILES = {"train/1.jpg": b"one" * 40, "train/2.jpg": b"two", "labels.csv": b"id,label\n1,a\n"}
+
+
+def zipped(files: Files) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, data in files.items():
+            opened.writestr(name, data)
+    return buffer.getvalue()
+
+
+def tarred(files: Files, mode: str = "w") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as opened:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            opened.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def sevened(files: Files, password: str | None = None) -> bytes:
+    buffer = io.BytesIO()
+    with py7zr.SevenZipFile(buffer, "w", password=password) as opened:
+        for name, data in files.items():
+            opened.writestr(data, name)
+    return buffer.getvalue()
+
+
+KINDS = {
+    "zip": zipped, "7z": sevened, "tar": tarred,
+    "tar.gz": lambda files: tarred(files, "w:gz"), "tgz": lambda files: tarred(files, "w:gz"),
+    "tar.bz2": lambda files: tarred(files, "w:bz2"), "tar.xz": lambda files: tarred(files, "w:xz"),
+    "tar.7z": lambda files: sevened({"inner.tar": tarred(files)}),
+}  # fmt: skip
+
+
+def lifted(folder: Path, name: str, data: bytes) -> Files:
+    """What is in the archive that comes of a source with this name and content."""
+    source = folder / name
+    source.write_bytes(data)
+    lift(source, folder / "raw/slug.zip")
+    assert [p.name for p in (folder / "raw").iterdir()] == ["slug.zip"]
+    return contents(folder / "raw/slug.zip")
+
+
+def contents(path: Path) -> Files:
+    with zipfile.ZipFile(path) as opened:
+        assert opened.testzip() is None
+        return {info.filename: opened.read(info) for info in opened.infolist()}
+
+
+def refusal(folder: Path, name: str, data: bytes) -> str:
+    """The sentence that refuses a source; nothing is left, and nothing was written elsewhere."""
+    (folder / "in").mkdir()
+    source = folder / "in" / name
+    source.write_bytes(data)
+    with pytest.raises(UserError) as error:
+        lift(source, folder / "raw/slug.zip")
+    assert sorted(p for p in folder.rglob("*") if p.is_file()) == [source]
+    assert list((folder / "raw").iterdir()) == []
+    assert "\n" not in error.value.message
+    return error.value.message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_kind_of_archive_is_a_competition(tmp_path, kind):
+    assert lifted(tmp_path, f"c.{kind}", KINDS[kind](FILES)) == FILES
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_archive_inside_lies_open_where_it_lay(tmp_path, kind):
+    inside = {"train/1.jpg": b"one", "train/2.jpg": b"two"}
+    outer = zipped({f"train.{kind}": KINDS[kind](inside), "labels.csv": b"id\n"})
+    assert lifted(tmp_path, "c.zip", outer) == inside | {"labels.csv": b"id\n"}
+
+
+def test_a_plain_zip_stays_as_it_is_and_takes_no_more_room(tmp_path):
+    data = zipped(FILES)
+    lifted(tmp_path, "c.zip", data)
+    assert (tmp_path / "raw/slug.zip").read_bytes() == data
+    assert (tmp_path / "raw/slug.zip").samefile(tmp_path / "c.zip")
+
+
+def test_dogs_and_cats_are_a_zip_of_zips(tmp_path):
+    outer = zipped({
+        "train.zip": zipped({"train/cat.0.jpg": b"c", "train/dog.0.jpg": b"d"}),
+        "test.zip": zipped({"test/1.jpg": b"1"}), "sample_submission.csv": b"id,label\n1,0.5\n",
+    })  # fmt: skip
+    found = lifted(tmp_path, "c.zip", outer)
+    assert sorted(found) == [
+        "sample_submission.csv", "test/1.jpg", "train/cat.0.jpg", "train/dog.0.jpg",
+    ]  # fmt: skip
+
+
+def test_planet_is_tars_in_7z_and_zipped_csvs(tmp_path):
+    outer = zipped({
+        "train-jpg.tar.7z": sevened(
+            {"train-jpg.tar": tarred({"train-jpg/train_0.jpg": b"0", "train-jpg/train_1.jpg": b"1"})}
+        ),
+        "train_v2.csv.zip": zipped({"train_v2.csv": b"image_name,tags\n",
+                                    "__MACOSX/._train_v2.csv": b"x"}),
+    })  # fmt: skip
+    assert sorted(lifted(tmp_path, "c.zip", outer)) == [
+        "train-jpg/train_0.jpg", "train-jpg/train_1.jpg", "train_v2.csv",
+    ]  # fmt: skip
+
+
+def test_files_without_a_folder_of_their_own_get_that_of_their_archives_name(tmp_path):
+    outer = zipped({
+        "images/train.zip": zipped({"1.jpg": b"a", "2.jpg": b"b"}),
+        "images/test.7z": sevened({"1.jpg": b"c", "2.jpg": b"d"}),
+    })  # fmt: skip
+    assert lifted(tmp_path, "c.zip", outer) == {
+        "images/train/1.jpg": b"a", "images/train/2.jpg": b"b",
+        "images/test/1.jpg": b"c", "images/test/2.jpg": b"d",
+    }  # fmt: skip
+
+
+def test_what_macos_adds_is_left_out(tmp_path):
+    rubbish = {"__MACOSX/train/._1.jpg": b"x", "train/.DS_Store": b"x", "._labels.csv": b"x"}
+    assert lifted(tmp_path, "c.tar", tarred(FILES | rubbish)) == FILES
+
+
+def test_a_folder_with_archives_is_what_a_person_has_who_downloaded_by_hand(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "train.zip").write_bytes(zipped({"train/1.jpg": b"one", "train/2.jpg": b"two"}))
+    (source / "labels.csv").write_bytes(b"id\n")
+    lift(source, tmp_path / "raw/slug.zip")
+    assert sorted(contents(tmp_path / "raw/slug.zip")) == [
+        "labels.csv", "train/1.jpg", "train/2.jpg",
+    ]  # fmt: skip
+    assert sorted(p.name for p in source.iterdir()) == ["labels.csv", "train.zip"]
+
+
+def test_the_download_and_its_files_on_disk_are_the_same_competition(tmp_path):
+    outer = {"train.zip": zipped({"train/1.jpg": b"one", "train/2.jpg": b"two"}), "l.csv": b"id\n"}
+    downloaded = lifted(tmp_path, "c.zip", zipped(outer))
+    for name, data in outer.items():
+        (tmp_path / "source").mkdir(exist_ok=True)
+        (tmp_path / "source" / name).write_bytes(data)
+    lift(tmp_path / "source", tmp_path / "other/slug.zip")
+    assert contents(tmp_path / "other/slug.zip") == downloaded
+
+
+def test_the_same_source_gives_the_same_bytes(tmp_path):
+    data = zipped(
+        {"train.7z": sevened(FILES), "test.tar.gz": KINDS["tar.gz"]({"test/1.jpg": b"1"})}
+    )
+    lifted(tmp_path, "c.zip", data)
+    first = (tmp_path / "raw/slug.zip").read_bytes()
+    shutil.rmtree(tmp_path / "raw")
+    lifted(tmp_path, "c.zip", data)
+    assert (tmp_path / "raw/slug.zip").read_bytes() == first
+
+
+def test_the_result_is_read_at_random(tmp_path):
+    lifted(tmp_path, "c.zip", zipped({"train.tar": tarred(FILES)}))
+    archive = Archive(tmp_path / "raw")
+    assert archive.read("train/2.jpg") == b"two"
+    assert archive.images("train") == ["train/1.jpg", "train/2.jpg"]
+
+
+def link(name: str, target: str, kind: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as opened:
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = kind, target
+        opened.addfile(info)
+    return buffer.getvalue()
+
+
+def zip_link(name: str, target: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        opened.writestr(info, target)
+    return buffer.getvalue()
+
+
+def encrypted(files: Files) -> bytes:
+    """A zip whose members say that they are encrypted."""
+    data = bytearray(zipped(files))
+    for sign, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.find(sign)
+        while at >= 0:
+            data[at + offset] |= 1
+            at = data.find(sign, at + 4)
+    return bytes(data)
+
+
+def bomb(size: int) -> bytes:
+    """A zip of one member of zeros."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as opened:
+        with opened.open("train/1.jpg", "w", force_zip64=True) as file:
+            for _ in range(size // 2**24):
+                file.write(bytes(2**24))
+    return buffer.getvalue()
+
+
+CLIMBING = ["../evil.jpg", "/evil.jpg", "a/../../evil.jpg", "C:/evil.jpg", "..\\evil.jpg"]
+HOSTILE = {
+    **{f"zip with {n}": ("c.zip", zipped({n: b"x"}), n.replace("\\", "/")) for n in CLIMBING},
+    **{f"tar with {n}": ("c.tar", tarred({n: b"x"}), n.replace("\\", "/")) for n in CLIMBING},
+    "7z in a zip with ../evil.jpg": (
+        "c.zip", zipped({"train.zip": zipped({"a.jpg": b"", "../evil.jpg": b"x"})}),
+        "train.zip holds '../evil.jpg', which would climb out"),
+    "a link in a tar": ("c.tar", link("a.jpg", "/etc/passwd", tarfile.SYMTYPE), "'a.jpg', which"),
+    "a hard link in a tar": ("c.tar", link("a.jpg", "b.jpg", tarfile.LNKTYPE), "'a.jpg', which"),
+    "a device in a tar": ("c.tar", link("a.jpg", "", tarfile.CHRTYPE), "link or device"),
+    "a link in a zip": ("c.zip", zip_link("train", "/etc"), "'train', which is no file but a link"),
+    "an encrypted zip": ("c.zip", encrypted(FILES), "holds 'train/1.jpg' encrypted; unpack it"),
+    "an encrypted zip inside": (
+        "c.zip", zipped({"train.zip": encrypted(FILES)}), "train.zip holds 'train/1.jpg' encrypted"),
+    "an encrypted 7z": ("c.7z", sevened(FILES, "secret"), "encrypted; unpack it yourself, and set"),
+    "two files of a name": (
+        "c.zip", zipped({"a.zip": zipped({"x/1.jpg": b"", "x/2.jpg": b""}), "x/1.jpg": b"other"}),
+        "two files named x/1.jpg"),
+    "a page": ("c.zip", b"<html>Sign in</html>", "not a whole archive"),
+    "an empty file": ("c.7z", b"", "not a whole archive"),
+    "a zip cut short": ("c.zip", zipped(FILES)[:-30], "c.zip is not a whole archive"),
+    "a tar cut short": ("c.tar.gz", KINDS["tar.gz"](FILES)[:-30], "not a whole archive"),
+    "a 7z cut short": ("c.7z", sevened(FILES)[:-10], "not a whole archive"),
+    "a zip inside cut short": (
+        "c.zip", zipped({"train.zip": zipped(FILES)[:-30]}), "train.zip is not a whole archive"),
+    "a changed byte inside": (
+        "c.zip", zipped({"l.zip": zipped({"a.csv": b"", "b.jpg": bytes(range(256))}).replace(
+            bytes(range(8)), b"\x07" * 8)}), "not a whole archive"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_not_safe_or_not_whole_is_refused_by_name(tmp_path, name):
+    file, data, words = HOSTILE[name]
+    assert words in refusal(tmp_path, file, data)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_bomb_is_refused_before_it_goes_off(tmp_path, monkeypatch, wrapped):
+    """A gibibyte for real would take long: the limit is lowered to 64 MiB."""
+    monkeypatch.setattr(members, "GIB", 2**26)
+    data = bomb(2**27)
+    said = refusal(tmp_path, "c.zip", zipped({"in.zip": data}) if wrapped else data)
+    assert "'train/1.jpg', at which it unpacks to 2 GiB out of" in said
+
+
+def test_pictures_that_hardly_shrink_are_no_bomb(tmp_path, monkeypatch):
+    monkeypatch.setattr(members, "GIB", 2**20)
+    data = {"train/1.jpg": np.random.default_rng(0).bytes(2**21)}
+    assert lifted(tmp_path, "c.tar.gz", KINDS["tar.gz"](data)) == data
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_written(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")(100, 50, 50)
+    monkeypatch.setattr(lifting.shutil, "disk_usage", lambda _: usage)
+    assert "c.zip needs 0.0 GiB of disk and 0.0 are free; make room" in refusal(
+        tmp_path, "c.zip", zipped(FILES)
+    )
+
+
+def test_archives_too_deep_inside_one_another_are_refused(tmp_path):
+    data = zipped({"train/1.jpg": b"1"})
+    for _ in range(6):
+        data = zipped({"in.zip": data})
+    assert "archives inside one another, more than 5 deep" in refusal(tmp_path, "c.zip", data)
+
+
+def test_a_failed_lift_leaves_an_earlier_result_alone(tmp_path):
+    lifted(tmp_path, "c.zip", zipped(FILES))
+    (tmp_path / "bad.zip").write_bytes(zipped({"../evil.jpg": b""}))
+    with pytest.raises(UserError):
+        lift(tmp_path / "bad.zip", tmp_path / "raw/slug.zip")
+    assert contents(tmp_path / "raw/slug.zip") == FILES
+
+
+CHILD = """
+import resource, sys
+from pathlib import Path
+from stages.competition.lift import lift
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+lift(Path(sys.argv[1]), Path(sys.argv[2]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_memory_does_not_grow_with_the_files(tmp_path, kind):
+    """A file of 96 MB inside an archive inside is lifted in a few MB of memory."""
+    data = np.random.default_rng(0).bytes(96 * 2**20)
+    (tmp_path / "c.zip").write_bytes(zipped({f"train.{kind}": KINDS[kind]({"train/1.jpg": data})}))
+    ran = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path / "c.zip"), str(tmp_path / "raw/slug.zip")],
+        cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert int(ran.stdout) / 1024 < 48  # MB
