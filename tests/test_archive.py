@@ -131,3 +131,9 @@ def test_many_threads_read_the_right_bytes(tmp_path):
 )
 def test_images_are_known_by_their_suffix(name, expected):
     assert is_image(name) is expected
+
+
+def test_a_file_too_large_for_memory_is_refused_by_name(archive, monkeypatch):
+    monkeypatch.setattr("stages.competition.archive.LARGEST", 2)
+    with pytest.raises(UserError, match=r"^train/10\.jpg is larger than"):
+        archive.read("train/10.jpg")

@@ -11,6 +11,7 @@ from typing import IO
 from stages.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp"})
+LARGEST = 2 << 30  # bytes of a file that is read into memory
 
 
 class Archive:
@@ -55,7 +56,7 @@ class Archive:
         """The bytes of one file; from any thread.
 
         Raises:
-            UserError: there is no such file, or its checksum is wrong.
+            UserError: there is no such file, it is too large, or its checksum is wrong.
 
         """
         if name not in self._zips:
@@ -63,6 +64,8 @@ class Archive:
         holder = self._zips[name]
         if holder is None:
             return (self._folder / name).read_bytes()
+        if holder.getinfo(name).file_size > LARGEST:
+            raise UserError(f"{name} is larger than {LARGEST >> 30} GiB; leave it out.")
         try:
             return holder.read(name)
         except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
