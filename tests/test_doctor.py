@@ -104,7 +104,8 @@ def test_every_line_is_told_though_nothing_is_ready(site, tmp_path, monkeypatch)
     assert "git init" in said["git"][1]
     assert "dvc init" in said["dvc"][1]
     assert "make one at https://www.kaggle.com/settings" in said["credentials"][1]
-    assert said["device"][1] == "told once params.yaml is sound."
+    assert said["account"][1] == "told once params.yaml is sound."
+    assert said["device"] == ("no", "the same as account")
 
 
 def test_every_fault_of_the_params_is_told(repository):
@@ -121,9 +122,9 @@ def test_without_a_network_it_says_so_in_a_sentence(entered, repository, monkeyp
     status, said = examine()
     assert status == 1
     assert said["kaggle"][0] == said["credentials"][0] == said["disk"][0] == "ok"
-    for name in ("account", "competition"):
-        assert said[name][0] == "no"
-        assert "network" in said[name][1]
+    assert said["account"][0] == said["competition"][0] == "no"
+    assert "network" in said["account"][1]
+    assert said["competition"][1] == "the same as account"
 
 
 def no(look):

@@ -44,12 +44,14 @@ def command(context: click.Context) -> None:
 
 def lines() -> Iterator[tuple[str, bool, str]]:
     """Name, whether it is well, and a sentence, of each line."""
-    checkup = Checkup()
+    checkup, told = Checkup(), {}
     for name, look in LINES.items():
         try:
             yield name, True, checkup.spared(name) or look(checkup)
         except UserError as error:
-            yield name, False, error.message.replace("\n", "\n" + " " * 17)
+            first = told.setdefault(error.message, name)
+            said = error.message.replace("\n", "\n" + " " * 17)
+            yield name, False, said if first == name else f"the same as {first}"
 
 
 class Checkup:
