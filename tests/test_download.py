@@ -101,6 +101,7 @@ PATIENCE = "kaggle asks for patience; wait some minutes, then run again"
 TROUBLE = "kaggle has trouble of its own; run again later"
 LOST = "kaggle could not be reached, or was lost on the way; look to the network, then run again"
 NOT_WHOLE = "no whole archive arrived"
+DAMAGED = f"{NOT_WHOLE}, what came was damaged; run again"
 FULL = "the disk is full; free some space, then run again to resume"
 ACCEPT_FIRST = "You must accept this competition's rules before you'll be able to download files."
 
@@ -168,9 +169,9 @@ CASES = {
     "out of reach": Case(LOST, passes=True, environment={"HTTP_PROXY": "http://127.0.0.1:9"}),
     "a full disk": Case(FULL, prepare=full),
     "no command": Case("the command `kaggle` is not on PATH", environment={"PATH": "/nowhere"}),
-    "a truncated archive": Case(NOT_WHOLE, {"GET": Fault(damage=lambda data: data[:-10])}),
+    "a truncated archive": Case(DAMAGED, {"GET": Fault(damage=lambda data: data[:-10])}),
     "changed bytes": Case(
-        NOT_WHOLE, {"GET": Fault(damage=lambda data: data.replace(b"boxer", b"poxer"))}
+        DAMAGED, {"GET": Fault(damage=lambda data: data.replace(b"boxer", b"poxer"))}
     ),
 }
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from scipy import stats
 
 from stages.commands import ledger as commands
-from stages.competition import ledger
+from stages.competition import ledger, provenance
 from stages.competition.ledger import COLUMNS
 from stages.competition.submissions import Submission
 from stages.errors import UserError
@@ -93,7 +93,12 @@ def run(*words):
 
 
 def row(number, **changes):
-    plain = {"ref": str(number), "date": f"2026-01-{number:02d}T00:00:00Z", "status": "COMPLETE"}
+    plain = {
+        "competition": SLUG,
+        "ref": str(number),
+        "date": f"2026-01-{number:02d}T00:00:00Z",
+        "status": "COMPLETE",
+    }
     return dict.fromkeys(COLUMNS, "") | plain | changes
 
 
@@ -123,8 +128,18 @@ def test_the_same_rows_give_the_same_bytes_in_whatever_order(tmp_path):
     ledger.write(rows[::-1], tmp_path / "two.csv")
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
     assert (tmp_path / "one.csv").read_text().startswith(
-        "ref,date,file,commit,made_by,sha256,metric,cv,public,private,status,message\n1,2026-01-01"
+        "competition,ref,date,file,commit,made_by,sha256,metric,cv,public,private,status,message\n"
+        f"{SLUG},1,2026-01-01"
     )  # fmt: skip
+
+
+def test_another_competitions_rows_are_kept_apart(entry):
+    other = row(1, competition="other", cv="0.9", public="0.8", metric="log_loss")
+    found = ledger.merge([other], SLUG, [listed(1)])
+    assert other in found
+    assert [r["public"] for r in ledger.of(SLUG, found)] == ["0.5"]
+    ledger.write(found)
+    assert "0.8" not in run("--offline").output
 
 
 def test_another_submission_is_another_line(entry):
@@ -162,16 +177,16 @@ def test_of_two_lines_of_one_submission_the_scored_one_is_kept(tmp_path):
 
 def test_kaggle_brings_new_rows_and_scores_and_takes_none_away(tmp_path):
     rows = [row(1, public="0.4", private="0.3"), row(2, status="PENDING", cv="0.6")]
-    found = ledger.merge(rows, [listed(3), listed(2, public="0.7", private="0.8"), listed(1)])
+    found = ledger.merge(rows, SLUG, [listed(3), listed(2, public="0.7", private="0.8"), listed(1)])
     assert [r["ref"] for r in found] == ["1", "2", "3"]
     assert [r["public"] for r in found] == ["0.5", "0.7", "0.5"]
     assert [r["private"] for r in found] == ["0.3", "0.8", ""]
     assert (found[1]["status"], found[1]["cv"]) == ("COMPLETE", "0.6")
-    assert ledger.merge(rows[:1], []) == rows[:1]
+    assert ledger.merge(rows[:1], SLUG, []) == rows[:1]
 
 
 def test_a_submission_is_made_by_a_commit_and_the_hash_of_its_lock(entry):
-    about = ledger.current()
+    about = provenance.current()
     assert about.commit == git(entry, "rev-parse", "HEAD")[:12]
     assert about.made_by == digits((entry / "dvc.lock").read_bytes())
     file = (entry / "submissions/submission.csv").read_bytes()
@@ -182,32 +197,32 @@ def test_a_submission_is_made_by_a_commit_and_the_hash_of_its_lock(entry):
 def test_without_validation_there_is_no_promise(entry):
     (entry / "metrics/submission.json").write_text(json.dumps({"sha256": "00"}))
     commit(entry, "full")
-    assert ledger.made("HEAD").cv == ""
+    assert provenance.made("HEAD").cv == ""
 
 
 def test_a_message_names_what_made_the_file_and_is_understood_again(entry):
-    about = ledger.current()
+    about = provenance.current()
     for note in ("", "more epochs", "a\nb", "repodium is fine"):
-        message = ledger.message(about, note)
+        message = provenance.message(about, note)
         assert message.startswith(f"repodium {about.commit} made by {about.made_by}")
-        assert ledger.note(message) == " ".join(note.split())
-        assert ledger.claimed(message) == about
+        assert provenance.note(message) == " ".join(note.split())
+        assert provenance.claimed(message) == about
 
 
 def test_an_older_commit_is_joined_with_what_it_made_then(entry):
-    then = ledger.message(ledger.current())
+    then = provenance.message(provenance.current())
     make(entry, seed=7)
-    assert ledger.claimed(then).cv == "0.01"
-    assert ledger.claimed(ledger.message(ledger.current())).cv == "0.07"
+    assert provenance.claimed(then).cv == "0.01"
+    assert provenance.claimed(provenance.message(provenance.current())).cv == "0.07"
 
 
 def test_a_claim_that_git_does_not_bear_out_is_not_believed(entry):
     head = git(entry, "rev-parse", "HEAD")[:12]
     lock = digits((entry / "dvc.lock").read_bytes())
-    assert ledger.claimed(f"repodium {head} made by {lock}") is not None
-    assert ledger.claimed(f"repodium {head} made by {'0' * 12}") is None
-    assert ledger.claimed(f"repodium {'0' * 12} made by {lock}") is None
-    assert ledger.claimed("first try") is None
+    assert provenance.claimed(f"repodium {head} made by {lock}") is not None
+    assert provenance.claimed(f"repodium {head} made by {'0' * 12}") is None
+    assert provenance.claimed(f"repodium {'0' * 12} made by {lock}") is None
+    assert provenance.claimed("first try") is None
 
 
 @pytest.mark.parametrize(
@@ -217,22 +232,22 @@ def test_what_is_not_committed_made_nothing_yet(entry, changed):
     with (entry / changed).open("a") as file:
         file.write("\n")
     with pytest.raises(UserError, match=f"{changed}: not as in the last commit.*commit first"):
-        ledger.current()
+        provenance.current()
 
 
 def test_what_makes_no_submission_need_not_be_committed(entry):
     (entry / "notes.md").write_text("tomorrow: more epochs")
     ledger.write([row(1)])
-    assert ledger.current().cv == "0.01"
+    assert provenance.current().cv == "0.01"
 
 
 def test_without_a_commit_it_is_said_how_to_come_by_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="git add -A && git commit"):
-        ledger.current()
+        provenance.current()
     git(tmp_path, "init", "-q")
     with pytest.raises(UserError, match="git add -A && git commit"):
-        ledger.current()
+        provenance.current()
 
 
 CV = [0.41, 0.35, 0.52, 0.35, 0.61]
@@ -284,8 +299,8 @@ def test_an_empty_ledger_says_what_to_do(entry):
 @pytest.fixture
 def submitted(entry):
     """A submission of the first commit, after which the pipeline went on to another."""
-    about = ledger.current()
-    ledger.write(ledger.merge([], [listed(1, ledger.message(about, "first"))]))
+    about = provenance.current()
+    ledger.write(ledger.merge([], SLUG, [listed(1, provenance.message(about, "first"))]))
     commit(entry, "submitted")
     make(entry, seed=2)
     return about
@@ -332,10 +347,10 @@ def by_hand(site, message, **said):
 
 
 def test_what_was_submitted_by_hand_is_recorded_with_its_commit(site, entry):
-    about = ledger.current()
+    about = provenance.current()
     subprocess.run(
         ["kaggle", "competitions", "submit", SLUG, "-f", "submissions/submission.csv", "-m",
-         ledger.message(about)], check=True, capture_output=True,
+         provenance.message(about)], check=True, capture_output=True,
     )  # fmt: skip
     site.submissions[0]["left"] = 0
     result = run()

@@ -107,6 +107,11 @@ def test_auc_of_two_classes_is_the_positive_ones():
     assert score("auc", np.array([0, 1]), p[::-1, ::-1], positive=0) == 1
 
 
+def test_balanced_accuracy_is_over_the_classes_that_there_are():
+    truth, said = np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1])
+    assert score("balanced_accuracy", truth, said) == pytest.approx((2 / 3 + 1) / 2)
+
+
 def test_kappa_by_its_formula():
     """1 - sum(w O) / sum(w E), E the outer product of the marginals, w the squared distance."""
     observed = np.zeros((5, 5))

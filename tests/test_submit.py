@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from stages.commands import ledger as ledger_command
 from stages.commands import submit
-from stages.competition import ledger, submissions
+from stages.competition import ledger, provenance, submissions
 from stages.errors import UserError
 from tests.kaggle_server import KEY
 from tests.project import ROOT, commit, edit, git
@@ -63,10 +63,11 @@ def test_the_file_reaches_kaggle_and_its_score_stands_beside_the_cv(site, entry)
         f"{FILE} is submission 100 to {SLUG}, recorded in submissions/ledger.csv.",
         f"log_loss: public {score}, CV 0.01",
     ]
-    head, about = git(entry, "rev-parse", "HEAD")[:12], ledger.made("HEAD")
+    head, about = git(entry, "rev-parse", "HEAD")[:12], provenance.made("HEAD")
     assert ledger.read() == [
         {
-            "ref": "100", "date": "2026-01-01T00:00:00Z", "file": "submission.csv",
+            "competition": SLUG, "ref": "100", "date": "2026-01-01T00:00:00Z",
+            "file": "submission.csv",
             "commit": head, "made_by": about.made_by, "sha256": about.sha256,
             "metric": "log_loss", "cv": "0.01", "public": str(score), "private": "",
             "status": "COMPLETE",

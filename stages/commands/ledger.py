@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from stages import params, paths
-from stages.competition import ledger, submissions
+from stages.competition import ledger, provenance, submissions
 from stages.competition.ledger import COLUMNS, LEDGER, MINIMUM, Row
 from stages.errors import UserError
 
@@ -39,6 +39,7 @@ def command(ref: str | None, offline: bool) -> None:
     rows = ledger.read()
     if not offline and competition.source != "demo":
         rows = synced(rows, competition.slug)
+    rows = ledger.of(competition.slug, rows)
     if ref:
         click.echo(details(rows, ref))
     elif rows:
@@ -55,15 +56,14 @@ def synced(rows: list[Row], slug: str) -> list[Row]:
 
     """
     try:
-        found = ledger.merge(rows, submissions.listed(slug))
+        found = ledger.merge(rows, slug, submissions.listed(slug))
     except UserError as error:
         said = error.message.removesuffix(".")
         raise UserError(f"{said}; `repodium ledger --offline` shows what is recorded.") from None
     if found != rows:
         ledger.write(found)
-        before = {row["ref"]: row for row in rows}
-        new = sum(row["ref"] not in before for row in found)
-        changed = sum(row != before.get(row["ref"]) for row in found) - new
+        new = len(found) - len(rows)
+        changed = sum(row not in rows for row in found) - new
         click.echo(f"{LEDGER}: {new} new, {changed} changed.\n")
     return found
 
@@ -78,7 +78,7 @@ def table(rows: Sequence[Row]) -> list[str]:
 def cells(number: int, row: Row) -> tuple[str, ...]:
     """What the table shows of a row; an empty cell is a dash."""
     date = row["date"][:16].replace("T", " ")
-    shown = row | {"#": str(number), "date": date, "note": ledger.note(row["message"])}
+    shown = row | {"#": str(number), "date": date, "note": provenance.note(row["message"])}
     return tuple(shown[name] or ("" if name == "note" else "-") for name in SHOWN)
 
 
@@ -97,7 +97,9 @@ def remarks(rows: Sequence[Row]) -> list[str]:
         picture = paths.picture("ledger")
         figure.draw(picture, found, metric)
         lines.append(f"Picture: {picture}")
-    if astray := [r["ref"] for r in rows if not r["commit"] and ledger.STAMP.search(r["message"])]:
+    if astray := [
+        r["ref"] for r in rows if not r["commit"] and provenance.STAMP.search(r["message"])
+    ]:
         lines.append(NOT_BORNE_OUT.format(refs=", ".join(astray)))
     return lines
 

@@ -10,8 +10,9 @@ import click
 from ruamel.yaml import YAML
 
 from stages import params, paths
-from stages.competition import ledger, submissions
-from stages.competition.ledger import LEDGER, LOCK
+from stages.competition import ledger, provenance, submissions
+from stages.competition.ledger import LEDGER
+from stages.competition.provenance import LOCK
 from stages.competition.submissions import Submission
 from stages.errors import UserError
 from stages.settings import Settings
@@ -29,12 +30,12 @@ def command(file: Path | None, note: str, timeout: float) -> None:
     settings = params.read()
     slug = settings.competition.slug
     path = local(file or paths.SUBMISSIONS / settings.submission.file)
-    text = ledger.message(checked(path, settings), note)
+    text = provenance.message(checked(path, settings), note)
     try:
         known = {one.ref for one in submissions.listed(slug)}
-        ref = record(submissions.send(slug, path, text, known)).ref
+        ref = record(slug, submissions.send(slug, path, text, known)).ref
         click.echo(f"{path} is submission {ref} to {slug}, recorded in {LEDGER}.")
-        tell(slug, record(submissions.wait(slug, ref, timeout)))
+        tell(slug, record(slug, submissions.wait(slug, ref, timeout)))
     except KeyboardInterrupt:
         raise UserError(
             "stopped before Kaggle had scored; `repodium ledger` shows what arrived, and its score."
@@ -54,7 +55,7 @@ def local(file: Path) -> Path:
         raise UserError(f"{file} is not in this repository; submit what dvc repro wrote.") from None
 
 
-def checked(file: Path, settings: Settings) -> ledger.Made:
+def checked(file: Path, settings: Settings) -> provenance.Made:
     """What made `file`.
 
     Raises:
@@ -65,7 +66,7 @@ def checked(file: Path, settings: Settings) -> ledger.Made:
         raise UserError(
             f"the bundled competition is not on Kaggle; `repodium score {file}` scores the file."
         )
-    about = ledger.current()
+    about = provenance.current()
     check_locked(file)
     check_fresh()
     if found := faults(file, settings):
@@ -117,9 +118,9 @@ def faults(file: Path, settings: Settings) -> list[str]:
     return check.faults_of(file, settings)
 
 
-def record(one: Submission) -> Submission:
+def record(slug: str, one: Submission) -> Submission:
     """Write what Kaggle says of a submission into the ledger."""
-    ledger.write(ledger.merge(ledger.read(), [one]))
+    ledger.write(ledger.merge(ledger.read(), slug, [one]))
     return one
 
 
@@ -135,5 +136,5 @@ def tell(slug: str, one: Submission) -> None:
             f"Kaggle could not score submission {one.ref}: it says why at "
             f"{submissions.PAGE_OF.format(slug=slug)}; mend that, run dvc repro, and submit again."
         )
-    row = next(row for row in ledger.read() if row["ref"] == one.ref)
+    row = next(row for row in ledger.of(slug, ledger.read()) if row["ref"] == one.ref)
     click.echo(f"{row['metric']}: public {row['public'] or '-'}, CV {row['cv'] or '-'}")

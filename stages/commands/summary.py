@@ -4,7 +4,7 @@ import click
 
 from stages import params, paths, records
 from stages.commands import score
-from stages.competition import ledger
+from stages.competition import provenance
 from stages.errors import UserError
 
 STAGES = ("head", "augment", "progressive", "unfreeze", "tta")
@@ -36,6 +36,6 @@ def command(context: click.Context) -> None:
 def stamp() -> str:
     """The message by which `repodium ledger` finds what made a submission, once it is committed."""
     try:
-        return ledger.message(ledger.current())
+        return provenance.message(provenance.current())
     except UserError:
         return "Repodium"

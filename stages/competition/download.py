@@ -74,6 +74,7 @@ def _attempt(slug: str, archive: Path) -> tuple[str, bool]:
         return kaggle.explain(answer.said, slug), found.passes
     if answer.status == 0 and not _can_resume(archive):
         _discard(archive)  # else kaggle would skip it as already downloaded
+        return "no whole archive arrived, what came was damaged; run again", False
     said = kaggle.quoted(answer.said)
     return f"no whole archive arrived (kaggle said: {said}); run again to resume", False
 

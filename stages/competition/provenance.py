@@ -1,0 +1,111 @@
+"""What made a submission: a commit, and by its dvc.lock every piece of code, data and params.
+
+The message that goes to Kaggle carries the names of both, so that a row there can be joined with
+its commit in any clone, also where it was submitted by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from stages import paths
+from stages.errors import UserError
+
+LOCK = Path("dvc.lock")
+MAKERS = [paths.PARAMS, paths.PIPELINE, LOCK, Path("metrics"), Path("stages")]
+DIGITS = 12  # of a commit and of a hash: enough to be unique, short enough for a message
+STAMP = re.compile(rf"\brepodium ([0-9a-f]{{{DIGITS}}}) made by ([0-9a-f]{{{DIGITS}}})\b")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What made a submission, and what the cross-validation promised; text, as in the ledger."""
+
+    commit: str
+    """The first digits of the commit."""
+    made_by: str
+    """The first digits of the sha256 of its dvc.lock."""
+    sha256: str
+    """Of the submission file."""
+    metric: str
+    cv: str
+    """Empty where no row validated."""
+
+
+def current() -> Made:
+    """What the working tree made.
+
+    Raises:
+        UserError: something that makes the submission is not committed.
+
+    """
+    if changed := _git("status", "--porcelain", "--", *map(str, MAKERS)).decode().splitlines():
+        names = ", ".join(line[3:] for line in changed[:3]) + (" ..." if len(changed) > 3 else "")
+        raise UserError(
+            f"{names}: not as in the last commit, by which a submission is known; "
+            "commit first (git add -A && git commit), then submit."
+        )
+    return made("HEAD")
+
+
+def made(commit: str) -> Made:
+    """What `commit` made, read from git.
+
+    Raises:
+        UserError: there is no such commit, or it holds no result of the pipeline.
+
+    """
+    name = _git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").decode().strip()
+    lock = hashlib.sha256(_at(name, LOCK)).hexdigest()
+    results = json.loads(_at(name, paths.metrics("submission")))
+    metric = YAML(typ="safe", pure=True).load(_at(name, paths.PARAMS))["competition"]["metric"]
+    cv = results.get(f"cv_{metric}", "")
+    return Made(name[:DIGITS], lock[:DIGITS], results["sha256"], metric, str(cv))
+
+
+def message(about: Made, note: str = "") -> str:
+    """What is written beside a submission at Kaggle, for people and for `claimed`."""
+    stamp = f"repodium {about.commit} made by {about.made_by}"
+    return f"{stamp}: {' '.join(note.split())}" if note.strip() else stamp
+
+
+def note(text: str) -> str:
+    """A message without its stamp: what the user added."""
+    return STAMP.sub("", text).strip(" :")
+
+
+def claimed(text: str) -> Made | None:
+    """What made the submission whose message this is, if its commit is here and bears it out."""
+    if not (found := STAMP.search(text)):
+        return None
+    commit, made_by = found.groups()
+    try:
+        about = made(commit)
+    except UserError:
+        return None
+    return about if about.made_by == made_by else None
+
+
+def _at(commit: str, path: Path) -> bytes:
+    return _git("show", f"{commit}:./{path.as_posix()}")
+
+
+def _git(*words: str) -> bytes:
+    try:
+        ran = subprocess.run(["git", *words], capture_output=True)
+    except FileNotFoundError:
+        raise UserError("the command `git` is not on PATH; install it.") from None
+    if ran.returncode:
+        said = " ".join(ran.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
+        raise UserError(
+            f"git {words[0]} failed ({said or 'no such commit'}); a submission is known by its "
+            "commit: run dvc repro in a git repository, then git add -A && git commit."
+        )
+    return ran.stdout
