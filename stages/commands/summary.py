@@ -27,10 +27,9 @@ def command(context: click.Context) -> None:
     if settings.competition.source == "demo":
         click.echo("held-back answers:  ", nl=False)
         context.invoke(score.command, file=file)
-    click.echo(
-        f"\nSubmission: {file}\n"
-        f'kaggle competitions submit {settings.competition.slug} -f {file} -m "{stamp()}"'
-    )
+    click.echo(f"\nSubmission: {file}")
+    click.echo("Commit what made it, then `repodium submit`; or by hand:")
+    click.echo(f'kaggle competitions submit {settings.competition.slug} -f {file} -m "{stamp()}"')
 
 
 def stamp() -> str:
