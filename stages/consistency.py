@@ -25,6 +25,7 @@ def faults(s: Settings) -> Iterator[str]:
     yield from _layout(s.competition)
     yield from _labels(s.competition)
     yield from _metric(s.competition)
+    yield from _ratings(s.competition)
     yield from _folds(s)
     yield from _network(s)
     yield from _sizes(s)
@@ -82,6 +83,11 @@ def _metric(c: Competition) -> Iterator[str]:
             f"competition.metric: {c.metric} does not score a {c.task} task; "
             f"use {', '.join(METRICS[c.task])}"
         )
+
+
+def _ratings(c: Competition) -> Iterator[str]:
+    if c.task == "regression" and c.metric == "qwk" and len(c.label_columns) > 1:
+        yield "competition.label_columns: qwk scores one column of ratings; name it alone"
 
 
 def _folds(s: Settings) -> Iterator[str]:

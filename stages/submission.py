@@ -62,7 +62,20 @@ def blended(s: SimpleNamespace) -> Reference:
 
 
 def question(s: SimpleNamespace, everyone: np.ndarray) -> Question:
-    """What is asked for; the ratings are those of all labelled rows."""
+    """What is asked for; the ratings are those of all labelled rows.
+
+    Raises:
+        UserError: qwk, and the labels are not whole ratings.
+
+    """
+    if (
+        s.competition.task == "regression"
+        and s.competition.metric == "qwk"
+        and (everyone % 1).any()
+    ):
+        raise UserError(
+            "competition.metric: qwk scores whole ratings, and the labels are not whole."
+        )
     ratings = (int(everyone.min()), int(everyone.max()))
     how = {"threshold": s.submission.threshold, "cut_points": s.submission.cut_points}
     return Question(s.competition.metric, s.competition.task, **how, ratings=ratings)

@@ -155,6 +155,9 @@ def test_a_wrong_value_is_told_with_what_was_expected(tmp_path, text, sentence):
         (swap("metric: log_loss", "metric: f2"),
          "competition.metric: f2 does not score a multiclass task; use log_loss, auc, accuracy, "
          "error, balanced_accuracy, mcc, qwk, f1_micro, f1_macro, map@5."),
+        (swap("task: multiclass", "task: regression").replace("metric: log_loss", "metric: qwk")
+         .replace("label_columns: [label]", "label_columns: [a, b]"),
+         "competition.label_columns: qwk scores one column of ratings; name it alone."),
         (swap("cut_points: tuned", "cut_points: [1.5, 0.5]"),
          "submission.cut_points: [1.5, 0.5] must climb."),
     ],

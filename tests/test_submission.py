@@ -8,6 +8,7 @@ import pytest
 
 from stages.competition import forms, predictions, sample
 from stages.errors import UserError
+from stages.submission import question
 from tests.layouts import DEFAULTS
 
 CLASSES = ["ant", "bee", "cow"]
@@ -135,6 +136,15 @@ def test_a_positive_class_that_cannot_be_is_refused(columns, classes, positive):
 def test_a_refusal_shows_only_some_of_many_names():
     with pytest.raises(UserError, match=r"class 4 \.\.\. 120 in all"):
         form_of(CLASSES, [f"class {i}" for i in range(120)])
+
+
+def test_kappa_of_labels_that_are_not_whole_is_refused():
+    about = SimpleNamespace(threshold="one", cut_points="tuned")
+    s = SimpleNamespace(competition=SimpleNamespace(task="regression", metric="qwk"),
+                        submission=about)  # fmt: skip
+    assert question(s, np.array([[0.0], [4.0]])).ratings == (0, 4)
+    with pytest.raises(UserError, match="qwk scores whole ratings, and the labels are not whole"):
+        question(s, np.array([[0.5], [4.0]]))
 
 
 def test_written_predictions_keep_every_bit_of_a_float32(tmp_path):

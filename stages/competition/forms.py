@@ -225,7 +225,7 @@ def _of_positive(columns: list[str], classes: list[str], c: SimpleNamespace) -> 
 
 def _of_names(column: str, classes: list[str], c: SimpleNamespace, reads: str) -> Names:
     if reads == "ranking":
-        return Names(column, classes, " ", int(c.metric.partition("@")[2]))
+        return Names(column, classes, " ", metrics.find(c.metric).most)
     if c.task == "multilabel":
         return Names(column, classes, c.label_separator or " ", len(classes), fewest=0)
     return Names(column, classes, None, 1)
