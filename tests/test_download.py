@@ -172,6 +172,10 @@ CASES = {
     "changed bytes": Case(
         DAMAGED, {"GET": Fault(damage=lambda data: data.replace(b"boxer", b"poxer"))}
     ),
+    "a member that climbs": Case(
+        f"{SLUG}.zip holds '../evil.txt', which would climb out of its folder",
+        {"GET": Fault(damage=lambda _: archive_of({"a.csv": b"", "../evil.txt": b"x"}))},
+    ),
 }
 
 

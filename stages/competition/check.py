@@ -19,7 +19,6 @@ from stages.settings import Competition, Settings
 
 TURNED = 0.5  # in correlation: how much more a column looks like another class than its own
 ALIKE = 0.6  # and how much it looks like that other class: among many, some do by chance
-
 MANY = 50  # rows from which on correlations tell something from nothing
 
 

@@ -17,7 +17,7 @@ class Numbered(WriterFactory):
 
     def create(self, filename: str) -> Py7zIO:
         """A new file for a member."""
-        path = self._folder / f"7z-{len(list(self._folder.iterdir()))}"
+        path = self._folder / f"7z-{len(self.of)}"
         self.of[filename] = path
         return _File(path.open("w+b"))
 
