@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from sklearn.metrics import fbeta_score
 
-from stages.commands import check_submission, look
+from stages.commands import check_submission, look, summary
 from tests.competitions import ALL, Competition
 from tests.kaggle_server import Kaggle
 from tests.project import ROOT, TINY, edit, run_all, write_project
@@ -101,3 +101,10 @@ def test_a_competition_is_learned_and_its_submission_is_good(
     found = json.loads((finished / "metrics/submission.json").read_text())
     assert f"cv_{competition.params.get('competition.metric', 'log_loss')}" in found
     assert repodium(finished, look).exit_code == 0
+    shown = repodium(finished, summary).output.splitlines()
+    assert (
+        f"kaggle competitions submit {competition.slug} -f submissions/submission.csv" in shown[-1]
+    )
+    assert [line.split()[2] for line in shown[:5]] == [
+        "head", "augment", "progressive", "unfreeze", "tta",
+    ]  # fmt: skip
