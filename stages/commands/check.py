@@ -11,7 +11,7 @@ from stages.errors import SettingsError
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 def command(files: tuple[Path, ...]) -> None:
-    """Check params files as a whole (params.yaml if none is named)."""
+    """Check params files; params.yaml if none is named."""
     faults = []
     for file in files or (paths.PARAMS,):
         try:

@@ -11,7 +11,7 @@ from stages.errors import UserError
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def command(file: Path) -> None:
-    """Check any submission against the competition's sample, its classes and the model."""
+    """Check a file against the sample, the labels, the model."""
     from stages.competition import check  # slow to import, and --help does without
 
     settings = params.read()

@@ -34,7 +34,10 @@ ROOM = "make room, or move DVC's cache (dvc cache dir --local FOLDER)"
 @click.command()
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Say what is ready, and how to mend what is not; exit status 1 if anything is not."""
+    """Say what is ready, and how to mend what is not.
+
+    The exit status is 1 if anything is not.
+    """
     ready = True
     for name, good, said in lines():
         click.echo(f"{name:<12} {'ok' if good else 'no'}  {said}")

@@ -31,9 +31,10 @@ NOT_BORNE_OUT = (
 @click.argument("ref", required=False)
 @click.option("--offline", is_flag=True, help="Show what is recorded, without asking Kaggle.")
 def command(ref: str | None, offline: bool) -> None:
-    """Bring submissions/ledger.csv up to date with Kaggle and show it, or one REF of it.
+    """Show every submission, its CV beside its score; or REF.
 
-    Also what was submitted by hand is recorded; with its commit, if its message names one.
+    Brings submissions/ledger.csv up to date with Kaggle first. Also what was submitted by hand is
+    recorded; with its commit, if its message names one.
     """
     competition = params.read().competition
     rows = ledger.read()

@@ -22,7 +22,10 @@ SHOWN = 9  # images on the contact sheet
 
 @click.command()
 def command() -> None:
-    """Show what is understood of the competition: rows, classes, images, the submission's form."""
+    """Show what is understood of the competition.
+
+    Rows, classes, images, the form of a submission, and nine images in reports/look.png.
+    """
     from stages.competition import labels
     from stages.competition.archive import Archive
 

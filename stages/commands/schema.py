@@ -9,5 +9,5 @@ from stages.settings import Settings
 
 @click.command()
 def command() -> None:
-    """Print the JSON schema of params.yaml, by which editors complete and check it."""
+    """Print the JSON schema of params.yaml, for editors."""
     click.echo(json.dumps(Settings.model_json_schema(), indent=1))

@@ -8,7 +8,10 @@ import click
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def command(file: Path) -> None:
-    """Score a submission of the bundled competition against its held-back answers."""
+    """Score a submission of the bundled competition.
+
+    Against its held-back answers, as Kaggle's leaderboard would.
+    """
     import pandas as pd  # slow to import, and --help does without
 
     from stages.competition import demo

@@ -23,9 +23,10 @@ from stages.settings import Settings
 @click.option("-m", "--message", "note", default="", help="Words of your own beside the commit.")
 @click.option("--timeout", default=900.0, show_default=True, help="Seconds to wait for the score.")
 def command(file: Path | None, note: str, timeout: float) -> None:
-    """Submit FILE (default: what the pipeline made), wait for its score, and record both.
+    """Submit FILE, wait for its score, and record both.
 
-    Only what the last commit made is submitted, so that every score leads back to its making.
+    FILE is what the pipeline made if none is named. Only what the last commit made is submitted,
+    so that every score leads back to its making.
     """
     settings = params.read()
     slug = settings.competition.slug

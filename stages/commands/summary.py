@@ -13,7 +13,7 @@ STAGES = ("head", "augment", "progressive", "unfreeze", "tta")
 @click.command()
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Show what each step reached, the cross-validation, and how to submit."""
+    """Show what each step reached, and how to submit."""
     settings = params.read()
     for fold in map(str, settings.folds):
         for stage in STAGES:
