@@ -143,7 +143,7 @@ def environment(kaggle: Kaggle, home: str) -> dict[str, str]:
     return {
         "KAGGLE_API_ENVIRONMENT": "LOCALHOST", "HTTP_PROXY": proxy, "HTTPS_PROXY": proxy,
         "KAGGLE_USERNAME": USER, "KAGGLE_KEY": KEY, "HOME": home,
-        "XDG_CONFIG_HOME": f"{home}/config",
+        "XDG_CONFIG_HOME": f"{home}/config", "DVC_NO_ANALYTICS": "true",
     }  # fmt: skip
 
 

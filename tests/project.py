@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,11 @@ def stages_run(output: str) -> list[str]:
     """The stages that a `dvc repro` carried out, by its output."""
     lines = [line for line in output.splitlines() if line.startswith("Running stage '")]
     return [line.split("'")[1] for line in lines]
+
+
+def heeds_ctrl_c() -> None:
+    """In a child process: Ctrl-C is heard, though what runs the tests in the background may not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_stage(folder: Path, stage: str, *fold: str) -> Result:
