@@ -17,7 +17,8 @@ def main() -> None:
     """Fetch the competition: from Kaggle, from a path, or the bundled one.
 
     A download stays in work/downloads, for DVC empties data/raw before it runs this again, as
-    after a change of code; where nothing had to be rewritten the two are one file, linked.
+    after a change of code; where nothing had to be rewritten the two are one file, linked. One
+    that is refused stays too, and is refused again without another download.
     """
     s = params.load("fetch")
     slug, source = s.competition.slug, s.competition.source

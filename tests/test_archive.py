@@ -133,7 +133,23 @@ def test_images_are_known_by_their_suffix(name, expected):
     assert is_image(name) is expected
 
 
-def test_a_file_too_large_for_memory_is_refused_by_name(archive, monkeypatch):
+@pytest.mark.parametrize("name", ["train/10.jpg", "train/1.jpg"])
+def test_a_file_too_large_for_memory_is_refused_by_name(archive, monkeypatch, name):
     monkeypatch.setattr("stages.competition.archive.LARGEST", 2)
-    with pytest.raises(UserError, match=r"^train/10\.jpg is larger than"):
-        archive.read("train/10.jpg")
+    with pytest.raises(UserError, match=rf"^{name} is larger than"):
+        archive.read(name)
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"), [(10, 99), (20, 10**6)], ids=["unknown compression", "ends too early"]
+)
+def test_a_file_that_its_archive_states_wrongly_is_refused_by_name(tmp_path, offset, value):
+    path = write_zip(tmp_path / "a.zip", {"train/1.jpg": b"pixels"}, zipfile.ZIP_STORED)
+    data = bytearray(path.read_bytes())
+    at = data.find(b"PK\1\2") + offset  # in the list of files: method, then packed and full size
+    data[at : at + 2 if value == 99 else at + 8] = (
+        value.to_bytes(2, "little") if value == 99 else value.to_bytes(4, "little") * 2
+    )
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"^train/1\.jpg cannot be read from its archive"):
+        Archive(tmp_path).read("train/1.jpg")

@@ -143,3 +143,26 @@ def test_a_download_stays_so_that_it_is_not_needed_twice(project, monkeypatch):
     raw, kept = folder / "data/raw/digits.zip", folder / "work/downloads/digits.zip"
     assert list(members(raw)) == ["labels.csv"]
     assert raw.samefile(kept)  # and takes no more room
+
+
+def test_an_unsafe_download_is_refused_again_and_stays(project, monkeypatch):
+    folder = project("kaggle")
+    kept = folder / "work/downloads/digits.zip"
+    kept.parent.mkdir(parents=True)
+    with zipfile.ZipFile(kept, "w") as archive:
+        archive.writestr("../evil.jpg", b"x")
+    monkeypatch.setattr(fetch, "download", lambda slug, into: into / f"{slug}.zip")
+    for _ in range(2):
+        result = CliRunner().invoke(fetch.main, catch_exceptions=False)
+        assert result.exit_code == 1
+        assert result.output.startswith("Error: digits.zip holds '../evil.jpg', which would climb")
+        assert list((folder / "data/raw").iterdir()) == []
+    assert kept.exists()
+
+
+def test_an_empty_folder_is_refused_in_a_sentence(project, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    project("nothing")
+    result = CliRunner().invoke(fetch.main, catch_exceptions=False)
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert result.output.startswith("Error: nothing holds no files")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from posixpath import splitext
 from typing import IO
 
 from stages.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp"})
 LARGEST = 2 << 30  # bytes of a file that is read into memory
+BROKEN = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError,
+    NotImplementedError,
+)  # fmt: skip
 
 
 class Archive:
@@ -39,7 +45,7 @@ class Archive:
             return
         try:
             opened = zipfile.ZipFile(path)
-        except zipfile.BadZipFile:
+        except (zipfile.BadZipFile, NotImplementedError):
             raise UserError(
                 f"{path} is not a whole zip archive; delete it and fetch again."
             ) from None
@@ -61,15 +67,17 @@ class Archive:
         """
         if name not in self._zips:
             raise UserError(f"the competition has no file {name}; it has {self._some()}.")
-        holder = self._zips[name]
-        if holder is None:
-            return (self._folder / name).read_bytes()
-        if holder.getinfo(name).file_size > LARGEST:
+        if self._size(name) > LARGEST:
             raise UserError(f"{name} is larger than {LARGEST >> 30} GiB; leave it out.")
+        holder = self._zips[name]
         try:
-            return holder.read(name)
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+            return holder.read(name) if holder else (self._folder / name).read_bytes()
+        except BROKEN as error:
             raise UserError(f"{name} cannot be read from its archive: {error}.") from None
+
+    def _size(self, name: str) -> int:
+        holder = self._zips[name]
+        return holder.getinfo(name).file_size if holder else (self._folder / name).stat().st_size
 
     def open(self, name: str) -> IO[bytes]:
         """One file as a stream."""
@@ -102,4 +110,4 @@ class Archive:
 
 def is_image(name: str) -> bool:
     """Whether a file name ends as an image's does."""
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return splitext(name)[1].lower() in IMAGE_SUFFIXES

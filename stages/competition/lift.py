@@ -5,23 +5,32 @@ Kaggle's archive often holds archives: a zip of zips, a 7z, a tar in a 7z.
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
+import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import closing
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from tqdm import tqdm
 
 from stages.competition import members
 from stages.competition.archive import is_image
-from stages.competition.members import GIB, Member
+from stages.competition.members import GIB, UNPACK, Member
 from stages.errors import UserError
 from stages.records import whole
 
 DEEPEST = 5  # archives inside one another
 BLOCK = 2**20  # bytes
+BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,
+)  # fmt: skip
 
 
 def lift(source: Path, target: Path) -> None:
@@ -35,25 +44,87 @@ def lift(source: Path, target: Path) -> None:
     nothing in it but one archive is taken for that archive. What macOS adds is left out.
 
     Raises:
-        UserError: an archive is broken, encrypted or not safe, two files share a name, or the disk
-            is too small.
+        UserError: an archive is broken, encrypted or not safe, two files share a name, there are
+            no files, or the disk is too small.
 
     """
-    with (
-        whole(target) as part,
-        tempfile.TemporaryDirectory(dir=part.parent) as scratch,
-        members.of(source, source.name, Path(scratch)) as found,
-    ):
-        _check_room(source.name, found, part.parent)
-        if _is_plain(source, found):
-            _link(source, part)
-        else:
-            _write(source.name, found, part, Path(scratch))
+    try:
+        with (
+            whole(target) as part,
+            tempfile.TemporaryDirectory(dir=part.parent) as scratch,
+            members.of(source, source.name, Path(scratch)) as found,
+            closing(Flow(source, found)) as flow,
+        ):
+            flow.expect(found)
+            if _is_plain(source, found):
+                _check(source.name, found, flow)
+                _link(source, part)
+            else:
+                _write(source.name, found, part, Path(scratch), flow)
+    except OSError as error:
+        raise UserError(
+            f"{source.name} cannot be brought to {target.parent} ({error.strerror or error}); make "
+            "room or change permissions, then run again."
+        ) from None
+
+
+class Flow:
+    """The bytes that come out of a source: shown, with the time left, and no more than is sound."""
+
+    def __init__(self, source: Path, found: list[Member]) -> None:
+        self._name = source.name
+        self._packed = _bytes(found) if source.is_dir() else source.stat().st_size
+        self._bar = tqdm(desc="fetch", unit="B", unit_scale=True, total=0, disable=None)
+        self._unpacked = 0
+
+    def close(self) -> None:
+        """Show no more."""
+        self._bar.close()
+
+    def expect(self, found: list[Member]) -> None:
+        """Add the files of another archive to what is to come.
+
+        Raises:
+            UserError: with them, the source grows as only a bomb does.
+
+        """
+        self._unpacked += _bytes(found)
+        self._bar.total = self._unpacked
+        largest = max(found, key=attrgetter("bytes"), default=None)
+        if largest:
+            members.check_growth(self._name, largest.name, self._unpacked, self._packed)
+
+    def pour(self, name: str, member: Member, into: IO[bytes]) -> None:
+        """Write the file `member` of the archive `name`.
+
+        Raises:
+            UserError: it is broken, or not as long as the archive states.
+
+        """
+        size, fault = 0, ""
+        try:
+            with member.open() as stream:
+                while block := stream.read(BLOCK):
+                    size += len(block)
+                    into.write(block)
+                    self._bar.update(len(block))
+        except BROKEN as error:
+            fault = str(error) or "it ends too early"
+        if fault or size != member.bytes:
+            fault = fault or f"it has {size} bytes instead of {member.bytes}"
+            raise UserError(
+                f"{name} holds {member.name!r}, which cannot be read ({fault}); fetch it again, "
+                f"or {UNPACK}."
+            )
+
+
+def _bytes(found: list[Member]) -> int:
+    return sum(member.bytes for member in found)
 
 
 def _is_plain(source: Path, found: list[Member]) -> bool:
     """Whether it is a zip of plain files that can be read from as it is."""
-    if not (source.is_file() and zipfile.is_zipfile(source)):
+    if not (found and source.is_file() and zipfile.is_zipfile(source)):
         return False
     with zipfile.ZipFile(source) as opened:
         as_written = {i.filename for i in opened.infolist() if not i.is_dir()}
@@ -63,8 +134,15 @@ def _is_plain(source: Path, found: list[Member]) -> bool:
     )  # fmt: skip
 
 
-def _check_room(name: str, found: list[Member], folder: Path) -> None:
-    needed, free = sum(member.bytes for member in found), shutil.disk_usage(folder).free
+def _check(name: str, found: list[Member], flow: Flow) -> None:
+    """Read every file, so that a broken one is known now and not when a later stage needs it."""
+    with Path(os.devnull).open("wb") as nowhere:
+        for member in found:
+            flow.pour(name, member, nowhere)
+
+
+def _check_room(name: str, needed: int, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
             f"{name} needs {needed / GIB:.1f} GiB of disk and {free / GIB:.1f} are free; make "
@@ -77,61 +155,56 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
+        _check_room(source.name, source.stat().st_size, target.parent)
         shutil.copyfile(source, target)
 
 
-def _write(name: str, found: list[Member], target: Path, scratch: Path) -> None:
+def _write(name: str, found: list[Member], target: Path, scratch: Path, flow: Flow) -> None:
     """Write the leaves of all archives to a new zip."""
     names: set[str] = set()
-    with (
-        zipfile.ZipFile(target, "w") as out,
-        tqdm(desc="fetch", unit="file", total=len(found), disable=None) as bar,
-    ):
-        for place, member in _leaves(name, found, "", scratch, 1):
+    with zipfile.ZipFile(target, "w") as out:
+        for archive, place, member in _leaves(name, found, "", scratch, flow):
             if place in names:
-                raise UserError(f"{name} holds two files named {place}; keep one of them.")
+                raise UserError(f"{name} holds two files named {place!r}; keep one of them.")
             names.add(place)
-            bar.total = max(bar.total, len(names))
-            _copy(member, place, out)
-            bar.update()
+            with out.open(_info(place), "w", force_zip64=member.bytes > GIB) as file:
+                flow.pour(archive, member, file)
+        out.infolist().sort(key=attrgetter("filename"))  # the listing; a tar keeps its own order
+    if not names:
+        raise UserError(f"{name} holds no files; give competition.source its files.")
+
+
+def _info(place: str) -> zipfile.ZipInfo:
+    """How a file is stored; its date is the format's first, so that equal files are equal bytes."""
+    info = zipfile.ZipInfo(place)
+    info.compress_type = zipfile.ZIP_STORED if is_image(place) else zipfile.ZIP_DEFLATED
+    return info
 
 
 def _leaves(
-    name: str, found: list[Member], folder: str, scratch: Path, depth: int
-) -> Iterator[tuple[str, Member]]:
-    """Every file that is no archive, also of archives inside, and its place in the competition."""
+    name: str, found: list[Member], folder: str, scratch: Path, flow: Flow, depth: int = 1
+) -> Iterator[tuple[str, str, Member]]:
+    """Every file that is no archive: the archive that holds it, its place, and itself."""
     if depth > DEEPEST:
         raise UserError(f"{name}: archives inside one another, more than {DEEPEST} deep.")
+    _check_room(name, _bytes(found), scratch)
     for member in found:
         if not members.is_archive(member.name):
-            yield folder + member.name, member
+            yield name, folder + member.name, member
             continue
         with tempfile.TemporaryDirectory(dir=scratch) as room:
             path = Path(room) / "archive"
-            _save(member, path)
+            with path.open("wb") as file:
+                flow.pour(name, member, file)
             with members.of(path, member.name, Path(room)) as inner:
-                _check_room(member.name, inner, scratch)
+                flow.expect(inner)
                 alone = depth == 1 and len(found) == 1
                 place = "" if alone else folder + _place_of(member.name, inner)
-                yield from _leaves(member.name, inner, place, Path(room), depth + 1)
+                yield from _leaves(member.name, inner, place, Path(room), flow, depth + 1)
 
 
 def _place_of(name: str, inner: list[Member]) -> str:
     """The folder for the files of an archive inside, with a slash at its end."""
-    parent = str(PurePosixPath(name).parent)
-    place = "" if parent == "." else f"{parent}/"
-    loose = any("/" not in member.name for member in inner)
-    return f"{place}{members.stem(name)}/" if loose and len(inner) > 1 else place
-
-
-def _save(member: Member, path: Path) -> None:
-    with member.open() as stream, path.open("wb") as file:
-        shutil.copyfileobj(stream, file, BLOCK)
-
-
-def _copy(member: Member, place: str, out: zipfile.ZipFile) -> None:
-    """Write one file; its date is the zip format's first, so that equal files are equal bytes."""
-    info = zipfile.ZipInfo(place)
-    info.compress_type = zipfile.ZIP_STORED if is_image(place) else zipfile.ZIP_DEFLATED
-    with member.open() as stream, out.open(info, "w", force_zip64=member.bytes > GIB) as file:
-        shutil.copyfileobj(stream, file, BLOCK)
+    loose = len(inner) > 1 and any("/" not in member.name for member in inner)
+    place = PurePosixPath(name).parent / (members.stem(name) if loose else "")
+    return "" if place == PurePosixPath() else f"{place}/"
