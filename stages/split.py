@@ -21,10 +21,15 @@ def main() -> None:
     """Read the labels and cut them into folds, fastai's get_cv_idxs by default."""
     s = params.load("split")
     archive = Archive(paths.RAW)
-    rows = labels.table(archive, s.competition)
+    every = labels.table(archive, s.competition)
+    rows = labels.once(every, s.competition.labels)
+    if repeats := len(every) - len(rows):
+        click.echo(f"{repeats} rows of {s.competition.labels} repeat others and are left out.")
     rows["fold"] = fold_of_rows(rows, s.split)
     classes = count(rows, labels.classes(rows, s.competition), s.competition.task)
     sample, test = test_rows(archive, s.competition)
+    for sentence in lookup.unlabelled(archive, s.competition, rows["image"], test["image"]):
+        click.echo(sentence)
     for path, table in ((paths.FOLDS, rows), (paths.CLASSES, classes), (paths.TEST, test)):
         with records.whole(path) as part:
             table.to_csv(part, index=False, lineterminator="\n")

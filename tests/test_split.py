@@ -120,6 +120,40 @@ def test_training_and_test_images_in_one_folder_are_told_apart_by_the_csvs(tmp_p
     ])  # fmt: skip
     result = run_stage(folder, "split")
     assert "not in sample_submission.csv" not in result.output
+    assert "no label" not in result.output
+
+
+def dogs(csv: str, *images: str) -> Layout:
+    """Two labelled dogs and what else is given."""
+    texts = {"labels.csv": "id,label\na,pug\nb,boxer\n" + csv,
+             "sample_submission.csv": "id,boxer,pug\nt,0.5,0.5\n"}  # fmt: skip
+    return Layout(texts, ["train/a.jpg", "train/b.jpg", "test/t.jpg", *images], {}, [], [], [])
+
+
+def test_a_row_that_repeats_another_is_left_out_aloud(tmp_path):
+    folder = project(tmp_path, dogs("a,pug\n"))
+    result = run_stage(folder, "split")
+    assert "1 rows of labels.csv repeat others and are left out." in result.output
+    assert list(table(folder, "folds.csv")["id"]) == ["a", "b"]
+
+
+def test_rows_that_contradict_each_other_are_refused(tmp_path):
+    result = run_stage(project(tmp_path, dogs("a,boxer\n")), "split")
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: labels.csv labels 1 images in more than one way, the first is 'train/a.jpg' with "
+        "'pug' and 'boxer'; keep one row of each.\n"
+    )
+
+
+def test_images_without_a_label_are_told(tmp_path):
+    folder = project(tmp_path, dogs("", "train/c.jpg", "train/d.jpg"))
+    result = run_stage(folder, "split")
+    assert (
+        "2 images in 'train' have no label, the first is 'train/c.jpg': they are not trained on."
+        in result.output
+    )
+    assert len(table(folder, "folds.csv")) == 2
 
 
 def test_a_test_folder_inside_the_training_folder_is_no_class(tmp_path):

@@ -27,6 +27,24 @@ def table(archive: Archive, c: SimpleNamespace) -> pd.DataFrame:
     return _of_paths(archive, c) if c.labels in ("folders", "filenames") else _of_csv(archive, c)
 
 
+def once(rows: pd.DataFrame, file: str) -> pd.DataFrame:
+    """Each image once: rows that repeat others are left out.
+
+    Raises:
+        UserError: rows of one image that contradict each other, the first of them named.
+
+    """
+    kept = rows.drop_duplicates(["image", "label"])
+    if len(twice := kept[kept.duplicated("image", keep=False)]):
+        image = twice["image"].iloc[0]
+        said = " and ".join(map(repr, twice.loc[twice["image"] == image, "label"]))
+        raise UserError(
+            f"{file} labels {twice['image'].nunique()} images in more than one way, the first is "
+            f"{image!r} with {said}; keep one row of each."
+        )
+    return kept.reset_index(drop=True)
+
+
 def classes(rows: pd.DataFrame, c: SimpleNamespace) -> list[str]:
     """The classes, or a regression's numbers, in the order that they have in every model.
 

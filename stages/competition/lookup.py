@@ -26,6 +26,17 @@ def each(folders: Folders) -> list[str]:
     return [folders] if isinstance(folders, str) else list(folders)
 
 
+def unlabelled(
+    archive: Archive, c: SimpleNamespace, labelled: Sequence[str], test: Sequence[str]
+) -> Iterator[str]:
+    """A sentence about training images that have no label, if there are any."""
+    if spare := training(archive, c).keys() - set(labelled) - set(test):
+        yield (
+            f"{len(spare)} images in {_names(c.train_images)} have no label, the first is "
+            f"{min(spare)!r}: they are not trained on."
+        )
+
+
 def training(archive: Archive, c: SimpleNamespace) -> dict[str, str]:
     """The training images that are not in a test folder inside the training folder, by name."""
     found = images(archive, c.train_images)
