@@ -148,6 +148,35 @@ def test_an_archive_without_a_name_of_its_own_makes_no_folder(tmp_path):
     assert sorted(lifted(tmp_path, "c.zip", outer)) == ["1.jpg", "2.jpg", "l.csv"]
 
 
+def test_a_7z_of_many_blocks_gives_each_file_its_own_bytes(tmp_path):
+    """py7zr unpacks them in threads."""
+    files = {f"train/{i}.jpg": b"%d" % i * 10 for i in range(480)}
+    for start in range(0, 480, 60):
+        with py7zr.SevenZipFile(tmp_path / "made.7z", "a" if start else "w") as opened:
+            for i in range(start, start + 60):
+                opened.writestr(files[f"train/{i}.jpg"], f"train/{i}.jpg")
+    assert lifted(tmp_path, "c.7z", (tmp_path / "made.7z").read_bytes()) == files
+
+
+def test_a_7z_may_write_its_names_from_here(tmp_path):
+    assert lifted(tmp_path, "c.7z", sevened_as("./train/1.jpg")) == {"train/1.jpg": b"x"}
+
+
+def test_folders_that_windows_wrote_are_no_files(tmp_path):
+    found = lifted(tmp_path, "c.zip", zipped({"train\\": b"", "train\\1.jpg": b"1"}))
+    assert found == {"train/1.jpg": b"1"}
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
+def test_a_folder_with_a_link_to_a_folder_is_not_taken_without_it(tmp_path, target):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/labels.csv").write_bytes(b"id\n")
+    (tmp_path / "source/train").symlink_to(tmp_path / target)
+    with pytest.raises(UserError, match=r"^source holds 'train', a link to a folder or to nothing"):
+        lift(tmp_path / "source", tmp_path / "raw/slug.zip")
+
+
 def test_names_are_listed_in_order(tmp_path):
     data = {"train/2.jpg": b"2", "train/10.jpg": b"10", "a.csv": b"", "train/1.jpg": b"1"}
     assert list(lifted(tmp_path, "c.tar", tarred(data))) == sorted(data)
@@ -207,11 +236,11 @@ def link(name: str, target: str, kind: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def zip_link(name: str, target: str) -> bytes:
+def zip_link(name: str, target: str, kind: int = stat.S_IFLNK) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as opened:
         info = zipfile.ZipInfo(name)
-        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        info.external_attr = (kind | 0o777) << 16
         opened.writestr(info, target)
     return buffer.getvalue()
 
@@ -227,6 +256,29 @@ def encrypted(files: Files) -> bytes:
     return bytes(data)
 
 
+def sevened_as(name: str) -> bytes:
+    """A 7z with a file of a name that py7zr would not write, its checksums made to fit."""
+    buffer = io.BytesIO()
+    with py7zr.SevenZipFile(buffer, "w") as opened:
+        opened.set_encoded_header_mode(False)
+        opened.writestr(b"x", "N" * len(name))
+    given = ("N" * len(name)).encode("utf-16-le")
+    data = bytearray(buffer.getvalue().replace(given, name.encode("utf-16-le")))
+    start = 32 + int.from_bytes(data[12:20], "little")
+    data[28:32] = zlib.crc32(data[start:]).to_bytes(4, "little")
+    data[8:12] = zlib.crc32(data[12:32]).to_bytes(4, "little")
+    return bytes(data)
+
+
+def sevened_secretly(files: Files) -> bytes:
+    """A 7z whose names are encrypted too."""
+    buffer = io.BytesIO()
+    with py7zr.SevenZipFile(buffer, "w", password="secret", header_encryption=True) as opened:
+        for name, data in files.items():
+            opened.writestr(data, name)
+    return buffer.getvalue()
+
+
 def misstated(size: int) -> bytes:
     """A zip of 1,010 bytes whose list says `size`, with the checksum of so many."""
     content = b"A" * 10 + b"B" * 1000
@@ -236,6 +288,11 @@ def misstated(size: int) -> bytes:
         data[at : at + 4] = zlib.crc32(content[:size]).to_bytes(4, "little")
         data[at + 8 : at + 12] = size.to_bytes(4, "little")
     return bytes(data)
+
+
+def changed(data: bytes, at: int) -> bytes:
+    """The same but for one bit, after a gzip's header of 10 bytes."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 def bomb(size: int) -> bytes:
@@ -254,6 +311,7 @@ CLIMBING = ["../evil.jpg", "/evil.jpg", "a/../../evil.jpg", "C:/evil.jpg", "..\\
 HOSTILE = {
     **{f"zip with {n}": ("c.zip", zipped({n: b"x"}), n.replace("\\", "/")) for n in CLIMBING},
     **{f"tar with {n}": ("c.tar", tarred({n: b"x"}), n.replace("\\", "/")) for n in CLIMBING},
+    **{f"7z with {n}": ("c.7z", sevened_as(n), "which would climb out") for n in CLIMBING},
     "a zip in a zip with ../evil.jpg": (
         "c.zip", zipped({"train.zip": zipped({"a.jpg": b"", "../evil.jpg": b"x"})}),
         "train.zip holds '../evil.jpg', which would climb out"),
@@ -261,6 +319,10 @@ HOSTILE = {
     "a hard link in a tar": ("c.tar", link("a.jpg", "b.jpg", tarfile.LNKTYPE), "'a.jpg', which"),
     "a device in a tar": ("c.tar", link("a.jpg", "", tarfile.CHRTYPE), "link or device"),
     "a link in a zip": ("c.zip", zip_link("train", "/etc"), "'train', which is no file but a link"),
+    "a device in a zip": ("c.zip", zip_link("a.jpg", "", stat.S_IFCHR), "'a.jpg', which"),
+    "a pipe in a zip": ("c.zip", zip_link("a.jpg", "", stat.S_IFIFO), "'a.jpg', which"),
+    "a 7z with encrypted names": (
+        "c.7z", sevened_secretly(FILES), "encrypted; unpack it yourself, and set"),
     "an encrypted zip": ("c.zip", encrypted(FILES), "holds 'train/1.jpg' encrypted; unpack it"),
     "an encrypted zip inside": (
         "c.zip", zipped({"train.zip": encrypted(FILES)}), "train.zip holds 'train/1.jpg' encr"),
@@ -283,6 +345,10 @@ HOSTILE = {
     "a changed byte": (
         "c.zip", zipped({"a.csv": b"", "b.jpg": bytes(range(256))}).replace(
             bytes(range(8)), b"\x07" * 8), "c.zip holds 'b.jpg', which cannot be read (Bad CRC"),
+    "a changed byte in a compressed tar": (
+        "c.tar.gz", changed(KINDS["tar.gz"]({"a.jpg": bytes(range(256))}), 60),
+        "c.tar.gz is not a whole archive (CRC"),
+    "more bytes than stated": ("c.zip", misstated(10), "c.zip holds 'a.jpg', which cannot be read"),
     "fewer bytes than stated": (
         "c.zip", misstated(1020), "'a.jpg', which cannot be read (it has 1010 bytes instead of 10"),
     "no files in a zip": ("c.zip", zipped({}), "c.zip holds no files"),

@@ -5,13 +5,10 @@ Kaggle's archive often holds archives: a zip of zips, a 7z, a tar in a 7z.
 
 from __future__ import annotations
 
-import lzma
 import os
 import shutil
-import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from operator import attrgetter
@@ -22,15 +19,12 @@ from tqdm import tqdm
 
 from stages.competition import members
 from stages.competition.archive import is_image
-from stages.competition.members import GIB, UNPACK, Member
+from stages.competition.members import BROKEN, GIB, UNPACK, Member
 from stages.errors import UserError
 from stages.records import whole
 
 DEEPEST = 5  # archives inside one another
 BLOCK = 2**20  # bytes
-BROKEN = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,
-)  # fmt: skip
 
 
 def lift(source: Path, target: Path) -> None:

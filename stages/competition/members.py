@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gzip
 import lzma
 import re
 import stat
@@ -11,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -22,6 +25,11 @@ GIB = 2**30
 MOST = 200  # times its packed size that an archive may grow beyond one GiB: pictures hardly shrink
 RUBBISH = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|\._[^/]*$)")  # what macOS adds
 ENCRYPTED = 1  # the bit of a zip member's flags
+BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
+    NotImplementedError,
+)  # fmt: skip
+BLOCK = 2**20  # bytes
 UNPACK = "unpack it yourself, and set competition.source to the folder"
 
 
@@ -64,7 +72,7 @@ def of(path: Path, name: str, scratch: Path) -> Iterator[list[Member]]:
     try:
         with kind(path, name, scratch) as found:
             yield [m for m in found if not RUBBISH.search(_checked(m, name).name)]
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
+    except BROKEN as error:
         raise UserError(f"{name} is not a whole archive ({error}); fetch it again.") from None
 
 
@@ -111,8 +119,15 @@ def _plain(name: str) -> str:
 
 
 @contextmanager
-def _folder(path: Path, *_: object) -> Iterator[list[Member]]:
-    files = sorted(p for p in path.rglob("*") if p.is_file())
+def _folder(path: Path, name: str, _: Path) -> Iterator[list[Member]]:
+    found = sorted(path.rglob("*"))
+    for p in found:
+        if (p.is_dir() and p.is_symlink()) or not (p.is_dir() or p.is_file()):
+            raise UserError(
+                f"{name} holds {p.relative_to(path).as_posix()!r}, a link to a folder or to "
+                "nothing, or no file at all; put the files themselves there."
+            )
+    files = [p for p in found if p.is_file()]
     yield [
         Member(p.relative_to(path).as_posix(), p.stat().st_size, lambda p=p: p.open("rb"))
         for p in files
@@ -124,15 +139,17 @@ def _zip(path: Path, name: str, _: Path) -> Iterator[list[Member]]:
     with zipfile.ZipFile(path) as opened:
         found = []
         for info in opened.infolist():
-            if info.is_dir():
+            written = _plain(info.orig_filename)  # zipfile itself stops at a NUL
+            if written.endswith("/"):
                 continue
             if info.flag_bits & ENCRYPTED:
                 raise _encrypted(name, info.filename)
-            if stat.S_ISLNK(info.external_attr >> 16):
+            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
                 raise _link(name, info.filename)
             check_growth(name, info.filename, info.file_size, info.compress_size)
-            written = _plain(info.orig_filename)  # zipfile itself stops at a NUL
-            found.append(Member(written, info.file_size, lambda info=info: opened.open(info)))
+            longer = copy.copy(info)
+            longer.file_size += 1  # else zipfile reads no further than the stated size
+            found.append(Member(written, info.file_size, lambda info=longer: opened.open(info)))
         yield found
 
 
@@ -147,15 +164,17 @@ def _tar(path: Path, name: str, _: Path) -> Iterator[list[Member]]:
             if info.isreg():
                 stream = lambda info=info: opened.extractfile(info)  # noqa: E731
                 found.append(Member(_plain(info.name), info.size, stream))
+        while opened.fileobj.read(BLOCK):  # to the end, where gzip's checksum is compared
+            pass
         yield found
 
 
 @contextmanager
 def _seven(path: Path, name: str, scratch: Path) -> Iterator[list[Member]]:
-    """py7zr can only unpack all at once; the files are numbered, so that no name matters."""
+    """py7zr can only unpack all at once: when the first member is opened, all have been checked."""
     import py7zr  # slow to import, and few competitions need it
 
-    from stages.competition.unseven import Numbered
+    from stages.competition.unseven import Renamed
 
     try:
         with py7zr.SevenZipFile(path) as opened:
@@ -165,16 +184,22 @@ def _seven(path: Path, name: str, scratch: Path) -> Iterator[list[Member]]:
             for info in infos:
                 if info.is_symlink:
                     raise _link(name, info.filename)
-            total = sum(info.uncompressed for info in infos)
-            check_growth(name, "files", total, path.stat().st_size)
-            files = Numbered(scratch)
-            opened.extract(factory=files)
-    except (py7zr.exceptions.ArchiveError, py7zr.exceptions.PasswordRequired) as error:
+            files = Renamed(scratch)
+            unpack = cache(lambda: opened.extract(factory=files))
+
+            def stream(info: py7zr.FileInfo) -> IO[bytes]:
+                unpack()
+                return files.of[str(PurePosixPath(info.filename))].open("rb")
+
+            yield [Member(_plain(i.filename), i.uncompressed, partial(stream, i)) for i in infos]
+    except py7zr.exceptions.PasswordRequired:
+        raise _encrypted(name, "its list of files") from None
+    except py7zr.exceptions.CrcError as error:
+        raise UserError(
+            f"{name} is not whole ({error.args[-1]} is broken); fetch it again."
+        ) from None
+    except py7zr.exceptions.ArchiveError as error:
         raise UserError(f"{name} is not a whole archive ({error}); fetch it again.") from None
-    yield [
-        Member(_plain(i.filename), i.uncompressed, lambda i=i: files.of[i.filename].open("rb"))
-        for i in infos
-    ]
 
 
 def _encrypted(archive: str, member: str) -> UserError:

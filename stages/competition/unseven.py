@@ -1,25 +1,26 @@
-"""Where py7zr unpacks to: numbered files in a folder, so that no name in the archive matters."""
+"""Where py7zr unpacks to: files with names of our own, so that none in the archive matters."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import IO
 
 from py7zr.io import Py7zIO, WriterFactory
 
 
-class Numbered(WriterFactory):
-    """Writes each member of a 7z to a numbered file; `of` finds it by the member's name."""
+class Renamed(WriterFactory):
+    """Writes each member of a 7z to a file of a new name; `of` finds it by the member's."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.of: dict[str, Path] = {}
 
     def create(self, filename: str) -> Py7zIO:
-        """A new file for a member."""
-        path = self._folder / f"7z-{len(self.of)}"
-        self.of[filename] = path
-        return _File(path.open("w+b"))
+        """A new file for a member; from any thread, for py7zr has one for each block."""
+        file = tempfile.NamedTemporaryFile(dir=self._folder, delete=False)  # noqa: SIM115
+        self.of[filename] = Path(file.name)
+        return _File(file)
 
 
 class _File(Py7zIO):
