@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import io
 import shutil
 import stat
@@ -160,6 +161,11 @@ def test_a_7z_of_many_blocks_gives_each_file_its_own_bytes(tmp_path):
 
 def test_a_7z_may_write_its_names_from_here(tmp_path):
     assert lifted(tmp_path, "c.7z", sevened_as("./train/1.jpg")) == {"train/1.jpg": b"x"}
+
+
+def test_names_are_written_the_shortest_way(tmp_path):
+    found = lifted(tmp_path, "c.tar", tarred({".//train/./1.jpg": b"1", "./l.csv": b""}))
+    assert found == {"train/1.jpg": b"1", "l.csv": b""}
 
 
 def test_folders_that_windows_wrote_are_no_files(tmp_path):
@@ -326,7 +332,7 @@ HOSTILE = {
     "an encrypted zip": ("c.zip", encrypted(FILES), "holds 'train/1.jpg' encrypted; unpack it"),
     "an encrypted zip inside": (
         "c.zip", zipped({"train.zip": encrypted(FILES)}), "train.zip holds 'train/1.jpg' encr"),
-    "an encrypted 7z": ("c.7z", sevened(FILES, "secret"), "encrypted; unpack it yourself, and set"),
+    "an encrypted 7z": ("c.7z", sevened(FILES, "secret"), "holds 'train/1.jpg' encrypted; unpack"),
     "two files of a name": (
         "c.zip", zipped({"a.zip": zipped({"x/1.jpg": b"", "x/2.jpg": b""}), "x/1.jpg": b"other"}),
         "two files named 'x/1.jpg'; keep one"),
@@ -336,6 +342,12 @@ HOSTILE = {
     "an empty file": ("c.7z", b"", "not a whole archive"),
     "a zip cut short": ("c.zip", zipped(FILES)[:-30], "c.zip is not a whole archive"),
     "a tar cut short": ("c.tar.gz", KINDS["tar.gz"](FILES)[:-30], "not a whole archive"),
+    "a damaged header in a tar": (
+        "c.tar", changed(tarred(FILES), 1024 + 20), "c.tar is not a whole archive (a header is"),
+    "a damaged header in a compressed tar": (
+        "c.tar.gz", gzip.compress(changed(tarred(FILES), 1024 + 20)), "(a header is damaged)"),
+    "a tar of bz2 cut short": ("c.tar.bz2", KINDS["tar.bz2"](FILES)[:-30], "not a whole archive"),
+    "a tar of xz cut short": ("c.tar.xz", KINDS["tar.xz"](FILES)[:-30], "not a whole archive"),
     "a 7z cut short": ("c.7z", sevened(FILES)[:-10], "not a whole archive"),
     "a zip inside cut short": (
         "c.zip", zipped({"train.zip": zipped(FILES)[:-30]}), "train.zip is not a whole archive"),

@@ -73,7 +73,7 @@ def of(path: Path, name: str, scratch: Path) -> Iterator[list[Member]]:
         with kind(path, name, scratch) as found:
             yield [m for m in found if not RUBBISH.search(_checked(m, name).name)]
     except BROKEN as error:
-        raise UserError(f"{name} is not a whole archive ({error}); fetch it again.") from None
+        raise _broken(name, error) from None
 
 
 def _kind_of(name: str) -> Callable:
@@ -115,7 +115,8 @@ def check_growth(archive: str, member: str, unpacked: int, packed: int) -> None:
 
 def _plain(name: str) -> str:
     """A name as it is written on all systems; some programs of Windows write backslashes."""
-    return name.replace("\\", "/").removeprefix("./")
+    folder = "/" if name.endswith(("/", "\\")) else ""
+    return PurePosixPath(name.replace("\\", "/")).as_posix() + folder
 
 
 @contextmanager
@@ -164,9 +165,21 @@ def _tar(path: Path, name: str, _: Path) -> Iterator[list[Member]]:
             if info.isreg():
                 stream = lambda info=info: opened.extractfile(info)  # noqa: E731
                 found.append(Member(_plain(info.name), info.size, stream))
-        while opened.fileobj.read(BLOCK):  # to the end, where gzip's checksum is compared
-            pass
+        _check_end(opened)
         yield found
+
+
+def _check_end(opened: tarfile.TarFile) -> None:
+    """Read on to the end, where gzip's checksum is compared.
+
+    Raises:
+        ReadError: there is more than zeros; `tarfile` takes a damaged header for the end.
+
+    """
+    opened.fileobj.seek(opened.offset)
+    while block := opened.fileobj.read(BLOCK):
+        if block.count(0) != len(block):
+            raise tarfile.ReadError("a header is damaged")
 
 
 @contextmanager
@@ -178,11 +191,11 @@ def _seven(path: Path, name: str, scratch: Path) -> Iterator[list[Member]]:
 
     try:
         with py7zr.SevenZipFile(path) as opened:
-            if opened.needs_password():
-                raise _encrypted(name, "files")
             infos = [info for info in opened.list() if not info.is_directory]
             for info in infos:
-                if info.is_symlink:
+                if opened.needs_password():
+                    raise _encrypted(name, info.filename)
+                if not info.is_file:
                     raise _link(name, info.filename)
             files = Renamed(scratch)
             unpack = cache(lambda: opened.extract(factory=files))
@@ -199,7 +212,13 @@ def _seven(path: Path, name: str, scratch: Path) -> Iterator[list[Member]]:
             f"{name} is not whole ({error.args[-1]} is broken); fetch it again."
         ) from None
     except py7zr.exceptions.ArchiveError as error:
-        raise UserError(f"{name} is not a whole archive ({error}); fetch it again.") from None
+        raise _broken(name, error) from None
+
+
+def _broken(archive: str, error: Exception) -> UserError:
+    """In one line; `tarfile` has one for each format that it tried."""
+    said = (str(error).splitlines() or ["it ends too early"])[0].rstrip(":")
+    return UserError(f"{archive} is not a whole archive ({said}); fetch it again.")
 
 
 def _encrypted(archive: str, member: str) -> UserError:
