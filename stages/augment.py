@@ -2,11 +2,11 @@
 
 import click
 
-from stages import params, training
+from stages import command, params, training
 from stages.settings import Step
 
 
-@click.command()
+@command.stage("augment")
 @click.argument("fold")
 def main(fold: str) -> None:
     """Train the head of FOLD on images that are a little different every epoch."""

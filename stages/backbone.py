@@ -2,13 +2,11 @@
 
 import hashlib
 
-import click
-
-from stages import params, paths, records
+from stages import command, params, paths, records
 from stages.learner import checkpoint, weights
 
 
-@click.command()
+@command.stage("backbone")
 def main() -> None:
     """Get the pretrained weights, check them name by name, and record their hash."""
     s = params.load("backbone")

@@ -1,5 +1,7 @@
 """The one kind of error that a user is meant to read."""
 
+from collections.abc import Iterable
+
 import click
 
 
@@ -14,3 +16,9 @@ class SettingsError(UserError):
     """A params file that cannot be used: one sentence a fault, exit status 2."""
 
     exit_code = 2
+
+
+def some(names: Iterable[object]) -> str:
+    """The first few of many names, for a sentence."""
+    shown = [str(n) for n in names]
+    return ", ".join(shown[:5]) + (f" ... {len(shown)} in all" if len(shown) > 5 else "")

@@ -2,19 +2,18 @@
 
 import io
 
-import click
 import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from stages import params, paths, records
+from stages import command, params, paths, records
 from stages.competition import cells, tables
 from stages.competition.archive import Archive
 from stages.errors import UserError
 from stages.figures import overview
 
 
-@click.command()
+@command.stage("explore")
 def main() -> None:
     """Count the classes and measure the images."""
     s = params.load("explore")

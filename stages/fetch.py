@@ -3,16 +3,14 @@
 import zipfile
 from pathlib import Path
 
-import click
-
-from stages import params, paths, records
+from stages import command, params, paths, records
 from stages.competition.download import download
 from stages.competition.lift import lift
 from stages.competition.members import is_archive
 from stages.errors import UserError
 
 
-@click.command()
+@command.stage("fetch")
 def main() -> None:
     """Fetch the competition: from Kaggle, from a path, or the bundled one.
 

@@ -5,13 +5,14 @@ from types import SimpleNamespace
 import click
 import pandas as pd
 
-from stages import params, paths, records, training
+from stages import command, params, paths, records, training
 from stages.figures import rates
 from stages.learner import rate_finder
-from stages.learner.fitting import Data, Learner
+from stages.learner.fitting import Data
+from stages.learner.stepper import Learner
 
 
-@click.command()
+@command.stage("find_lr")
 @click.argument("before", type=click.Choice(["head", "unfreeze"]))
 @click.argument("fold")
 def main(before: str, fold: str) -> None:

@@ -2,12 +2,12 @@
 
 import click
 
-from stages import params, paths, training
-from stages.learner import checkpoint, fitting
+from stages import command, params, paths, training
+from stages.learner import checkpoint, fitting, hardware
 from stages.learner.hardware import Precision
 
 
-@click.command()
+@command.stage("head")
 @click.argument("fold")
 def main(fold: str) -> None:
     """Train the head of FOLD on activations: seconds, for the backbone is not run."""
@@ -16,11 +16,12 @@ def main(fold: str) -> None:
     learner = training.head_learner(header, head, s)
     data = training.activation_data(fold, header, s)
     rates = training.rates(fold, "find_lr_head")
-    rows: list[fitting.Row] = []
+    history = fitting.History()
     about = {"stage": "head", "size": header.size, "layers": "head"}
-    fitting.fit_all(learner, data, s.head.fits, rates, rows, **about)
+    fitting.fit_all(learner, data, s.head.fits, rates, history, **about)
     checkpoint.save_head(paths.model(fold, "head"), header, head)
-    training.write("head", fold, rows, header, Precision(learner.device))
+    used = hardware.record(Precision(learner.device))
+    training.write("head", fold, history.rows, header, used)
 
 
 if __name__ == "__main__":

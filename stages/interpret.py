@@ -1,10 +1,9 @@
 """interpret: what the model confuses, from the validation predictions of all folds."""
 
-import click
 import numpy as np
 import pandas as pd
 
-from stages import params, paths, records
+from stages import command, params, paths, records
 from stages.competition import out_of_fold, tables
 from stages.figures import confusion, scatter
 
@@ -12,7 +11,7 @@ SAID = 0.5  # the probability above which a tag counts as said
 NOTHING = "nothing"
 
 
-@click.command()
+@command.stage("interpret")
 def main() -> None:
     """Draw the confusion matrix, or what was said against what is true, and list the worst."""
     s = params.load("interpret")

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.error import MarkedYAMLError
 
-from stages import paths
+from stages import paths, pipeline
 from stages.errors import SettingsError
 from stages.settings import Settings
 
@@ -170,12 +170,6 @@ def _last_word(name: str) -> str:
     return name.rpartition("_")[2]
 
 
-def declared(stage: str, pipeline: Path = paths.PIPELINE) -> list[str]:
-    """The params that `stage` declares in dvc.yaml."""
-    stages = YAML(typ="safe", pure=True).load(pipeline.read_text(encoding="utf-8"))["stages"]
-    return stages[stage].get("params", [])
-
-
 def only(settings: Settings, wanted: Iterable[str]) -> SimpleNamespace:
     """`settings` with nothing in it but the dotted keys in `wanted`."""
     view = SimpleNamespace()
@@ -191,4 +185,4 @@ def only(settings: Settings, wanted: Iterable[str]) -> SimpleNamespace:
 
 def load(stage: str) -> SimpleNamespace:
     """The checked params that `stage` may see: what it declares in dvc.yaml, and `runtime`."""
-    return only(read(), [*declared(stage), "runtime"])
+    return only(read(), [*pipeline.params(stage), "runtime"])

@@ -3,31 +3,34 @@
 from collections.abc import Iterator
 from types import SimpleNamespace
 
-import click
 import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from stages import params, paths, records
+from stages import command, params, paths, records, resume
+from stages.growing import GrowingArray
 from stages.images.loading import Views, chunks, load, resolve_workers
 from stages.images.pack import Pack
 from stages.learner import activations, checkpoint, hardware
 from stages.learner.network import Network, build_backbone
 
 
-@click.command()
+@command.stage("precompute")
 def main() -> None:
     """Run the plain view of every image through the backbone (lesson: precompute=True)."""
     s = params.load("precompute")
     pack = Pack(paths.PACK)
     network = build(s)
     width = network.pool.width(network.backbone.num_features)
-    activations.write(paths.ACTIVATIONS, pack.names, features(network, pack, s), width)
-    records.write_metrics(
-        "precompute",
-        {"images": len(pack), "activations": width, **hardware.record(network.precision)},
-    )
+    kept = resume.keep("precompute")
+    used = kept.machines(hardware.record(network.precision))
+    with GrowingArray(kept, activations.FEATURES, (len(pack), width)) as array:
+        for batch in features(network, pack, array.rows, s):
+            array.add(batch.cpu().numpy())
+    activations.place(kept, paths.ACTIVATIONS, pack.names)
+    records.write_metrics("precompute", {"images": len(pack), "activations": width, **used})
+    kept.finish()
 
 
 def build(s: SimpleNamespace) -> Network:
@@ -40,13 +43,22 @@ def build(s: SimpleNamespace) -> Network:
 
 
 @torch.inference_mode()
-def features(network: Network, pack: Pack, s: SimpleNamespace) -> Iterator[torch.Tensor]:
-    """Activations (B, F), batch by batch, in the pack's order."""
+def features(
+    network: Network, pack: Pack, start: int, s: SimpleNamespace
+) -> Iterator[torch.Tensor]:
+    """Activations (B, F), batch by batch, in the pack's order, from row `start` on."""
     views = Views(pack, np.arange(len(pack)), s.head.image_size, transforms=None, seed=0)
     keys = chunks([(row, "") for row in range(len(pack))], s.precompute.batch_size)
-    batches = load(views, keys, resolve_workers(s.runtime.workers))
-    for pixels, _ in tqdm(batches, "precompute", len(keys), unit="batch", disable=None):
-        yield network.features(pixels.to(network.precision.device))
+    todo = [batch for batch in keys if batch[0][0] >= start]
+    batches = load(views, todo, resolve_workers(s.runtime.workers))
+    where = network.precision.device
+    with (
+        hardware.enough_memory("precompute.batch_size", s.precompute.batch_size, where),
+        tqdm(None, "precompute", len(pack), initial=start, unit="image", disable=None) as bar,
+    ):
+        for pixels, _ in batches:
+            yield network.features(pixels.to(where))
+            bar.update(len(pixels))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 import click
 
-from stages import params, training
+from stages import command, params, training
 
 
-@click.command()
+@command.stage("progressive")
 @click.argument("fold")
 def main(fold: str) -> None:
     """Train FOLD on at the sizes of progressive.steps: almost a new data set at each."""

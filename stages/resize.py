@@ -6,19 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
-import click
 from tqdm import tqdm
 
-from stages import params, paths, records
+from stages import command, params, paths, records, resume
 from stages.competition import lookup
 from stages.competition.archive import Archive
-from stages.errors import UserError
 from stages.images import decoding, pack
 
-Packed = tuple[str, bytes, tuple[int, int]]
+Packed = tuple[str, tuple[bytes, int, int] | str]
 
 
-@click.command()
+@command.stage("resize")
 def main() -> None:
     """Resize all images once, straight from the archive, on every core."""
     s = params.load("resize")
@@ -26,24 +24,36 @@ def main() -> None:
     folders = (s.competition.train_images, s.competition.test_images)
     names = sorted({name for folder in folders for name in lookup.images(archive, folder)})
     work = partial(resize, archive, s.resize.shorter_side, s.resize.quality)
-    done = in_order(work, names, threads=os.cpu_count() or 1)
-    index = pack.write(paths.PACK, tqdm(done, "resize", len(names), unit="image", disable=None))
-    records.write_metrics("resize", {"images": len(index), "bytes": int(index["bytes"].sum())})
+    kept = resume.keep("resize")
+    with pack.Writer(kept) as writer:
+        start = writer.images + writer.unreadable
+        done = in_order(work, names[start:], threads=os.cpu_count() or 1)
+        bar = {"total": len(names), "initial": start, "unit": "image", "disable": None}
+        for name, result in tqdm(done, "resize", **bar):
+            if isinstance(result, str):
+                writer.leave_out(name, result)
+            else:
+                writer.add(name, *result)
+    pack.place(kept, paths.PACK)
+    kept.place(pack.UNREADABLE, paths.UNREADABLE)
+    records.write_metrics(
+        "resize",
+        {"images": writer.images, "bytes": writer.bytes, "unreadable": writer.unreadable},
+    )
+    kept.finish()
 
 
 def resize(archive: Archive, shorter_side: int, quality: int, name: str) -> Packed:
-    """One image of the pack: name, JPEG, (width, height).
+    """An image's name, and its JPEG, width and height in the pack, or why it cannot be read.
 
-    Raises:
-        UserError: the file is not an image that Pillow reads.
-
+    Whether that ends the run is `screen`'s to say, which knows what the image is for.
     """
     data = archive.read(name)
     try:
         image = decoding.shrink(decoding.decode(data, shorter_side), shorter_side)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise UserError(f"{name} is not a readable image: {error}.") from None
-    return name, decoding.to_jpeg(image, quality), image.size
+        return name, (decoding.to_jpeg(image, quality), *image.size)
+    except decoding.UnreadableError as error:
+        return name, str(error)
 
 
 def in_order(work: Callable[[str], Packed], names: Iterable[str], threads: int) -> Iterator[Packed]:

@@ -107,6 +107,14 @@ class Resize(Group):
     """JPEG quality of the pack."""
 
 
+class Screen(Group):
+    """Images that are missing or cannot be read."""
+
+    bad_images: Literal["fail", "quarantine"]
+    """Labelled ones: fail names them all; quarantine leaves them out, and lists them. A test image
+    always keeps its row, with the mean prediction."""
+
+
 class Model(Group):
     """The network: a pretrained backbone and a new head."""
 
@@ -261,6 +269,7 @@ class Settings(Group):
     """First weights of the head, order of images, dropout, augmentation."""
     split: Split
     resize: Resize
+    screen: Screen
     model: Model
     optimizer: Optimizer
     transforms: Transforms

@@ -7,7 +7,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages import params, paths, records
+from stages import command, params, paths, records
 from stages.competition import cells, folds, labels, lookup
 from stages.competition.archive import Archive
 from stages.competition.csv_files import read_csv
@@ -16,7 +16,7 @@ from stages.errors import UserError
 FEWEST = 0.9  # of the sample's ids must have an image
 
 
-@click.command()
+@command.stage("split")
 def main() -> None:
     """Read the labels and cut them into folds, fastai's get_cv_idxs by default."""
     s = params.load("split")
@@ -30,7 +30,7 @@ def main() -> None:
     sample, test = test_rows(archive, s.competition)
     for sentence in lookup.unlabelled(archive, s.competition, rows["image"], test["image"]):
         click.echo(sentence)
-    for path, table in ((paths.FOLDS, rows), (paths.CLASSES, classes), (paths.TEST, test)):
+    for path, table in ((paths.LABELLED, rows), (paths.CLASSES, classes), (paths.WANTED, test)):
         with records.whole(path) as part:
             table.to_csv(part, index=False, lineterminator="\n")
     records.write_metrics(

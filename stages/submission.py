@@ -8,7 +8,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages import params, paths, records
+from stages import command, params, paths, records
 from stages.competition import (
     check,
     decisions,
@@ -24,11 +24,11 @@ from stages.competition.archive import Archive
 from stages.competition.check import Reference
 from stages.competition.csv_files import parse, read_csv
 from stages.competition.decisions import Question, Rule
-from stages.competition.forms import Form, some
-from stages.errors import UserError
+from stages.competition.forms import Form
+from stages.errors import UserError, some
 
 
-@click.command()
+@command.stage("submission")
 def main() -> None:
     """Blend, decide, write and check the submission, and score the cross-validation."""
     s = params.load("submission")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
-from stages import paths, records
+from stages import paths, records, resume
 from stages.competition import tables
 from stages.images.loading import Views, resolve_workers
 from stages.images.pack import Pack
 from stages.learner import activations, checkpoint, fitting, hardware
 from stages.learner.checkpoint import Header
 from stages.learner.data import ActivationData, ImageData
-from stages.learner.fitting import Learner, Rates, Row
+from stages.learner.fitting import Rates, Row
 from stages.learner.groups import layer_groups
 from stages.learner.network import Network
+from stages.learner.progress import Progress
+from stages.learner.stepper import Learner
 from stages.settings import Step
 
 
@@ -128,21 +131,27 @@ def train_on_images(
     """Train on from the checkpoint of stage `start`, step after step, and write what came of it."""
     header, network = load(fold, start, s)
     data = image_data(fold, header, batch_size, s)
-    rows: list[Row] = []
+    kept = resume.keep(stage, fold)
+    used = kept.machines(hardware.record(network.precision))
+    progress = Progress(kept, network, header.trained)
     for step in (step for step in steps if step.fits):
         learner = network_learner(header, network, step.layers, s)
         about = {"stage": stage, "size": step.image_size, "layers": step.layers}
-        fitting.fit_all(learner, data.at(step.image_size), step.fits, rates, rows, **about)
+        with hardware.enough_memory(f"{stage}.batch_size", batch_size, learner.device):
+            images = data.at(step.image_size)
+            fitting.fit_all(learner, images, step.fits, rates, progress, **about)
         header = header.after(step.image_size, step.layers)
+    progress.save()
     checkpoint.save_network(paths.model(fold, stage), header, network)
-    write(stage, fold, rows, header, network.precision)
+    write(stage, fold, progress.rows, header, used)
+    kept.finish()
 
 
-def write(stage: str, fold: str, rows: list[Row], header: Header, used: hardware.Precision) -> None:
+def write(stage: str, fold: str, rows: list[Row], header: Header, used: dict[str, Any]) -> None:
     """Write a training stage's history and metrics; a stage without fits has neither losses."""
     with records.whole(paths.history(fold, stage)) as part:
         table = pd.DataFrame(rows, columns=[*fitting.COLUMNS, header.trains.metric])
         table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
     shown = ("train_loss", "valid_loss", header.trains.metric)
     last = {name: rows[-1][name] for name in shown} if rows else {}
-    records.write_metrics(stage, {"epochs": len(rows), **last, **hardware.record(used)}, fold)
+    records.write_metrics(stage, {"epochs": len(rows), **last, **used}, fold)

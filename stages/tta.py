@@ -7,25 +7,29 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages import params, paths, records, training
+from stages import command, params, paths, records, resume, training
 from stages.competition import metrics, predictions, tables
+from stages.growing import GrowingArray
 from stages.images.loading import resolve_workers
 from stages.images.pack import Pack
 from stages.learner import hardware, tta
 from stages.learner.checkpoint import Header
 from stages.learner.network import Network
+from stages.resume import Kept
 
 
-@click.command()
+@command.stage("tta")
 @click.argument("fold")
 def main(fold: str) -> None:
     """Predict with the last model of FOLD, plain and augmented."""
     s = params.load("tta")
     header, network = training.load(fold, "unfreeze", s)
     _, valid = tables.of_fold(tables.read(paths.FOLDS), fold)
+    kept = resume.keep("tta", fold)
+    used = kept.machines(hardware.record(network.precision))
     scores = {}
     for name, rows in (("validation", valid), ("test", tables.read(paths.TEST))):
-        stack = predict(header, network, rows, s)
+        stack = predict(header, network, rows, kept, f"{name}.npy", s)
         mean = tta.average(stack, s.tta.plain_weight)
         predictions.write(
             paths.PREDICTIONS / fold / f"{name}.csv", rows["id"], header.classes, mean
@@ -34,19 +38,28 @@ def main(fold: str) -> None:
             truth = tables.targets(rows, header.classes, header.task)
             names = metrics.USUAL[header.task]
             scores = score(names, truth, mean) | score(names, truth, stack[0], prefix="plain_")
-    used = hardware.record(network.precision)
     records.write_metrics("tta", {"validation_rows": len(valid), **scores, **used}, fold)
+    kept.finish()
 
 
-def predict(header: Header, network: Network, rows: pd.DataFrame, s: SimpleNamespace) -> np.ndarray:
+def predict(
+    header: Header, network: Network, rows: pd.DataFrame, kept: Kept, name: str, s: SimpleNamespace
+) -> np.ndarray:
     """Predictions (V, N, C) of every view of the rows, at the size last trained at."""
-    if rows.empty:
-        return np.empty((1, 0, len(header.classes)))
     views = tta.views_of(
         Pack(paths.PACK), rows["image"], header.size, s.tta.augmented, s.transforms, s.seed
     )
-    workers = resolve_workers(s.runtime.workers)
-    return tta.predict(network, header.trains, views, s.tta.batch_size, workers)
+    batch_size, workers = s.tta.batch_size, resolve_workers(s.runtime.workers)
+    shape = (len(rows), len(views.which), len(header.classes))
+    with (
+        GrowingArray(kept, name, shape) as array,
+        hardware.enough_memory("tta.batch_size", batch_size, network.precision.device),
+    ):
+        for batch in tta.predict(
+            network, header.trains, views, batch_size, workers, start=array.rows
+        ):
+            array.add(batch)
+    return np.load(kept.folder / name).transpose(1, 0, 2)
 
 
 def score(

@@ -2,11 +2,11 @@
 
 import click
 
-from stages import params, training
+from stages import command, params, training
 from stages.settings import Step
 
 
-@click.command()
+@command.stage("unfreeze")
 @click.argument("fold")
 def main(fold: str) -> None:
     """Fine-tune the whole network of FOLD, earlier layers more gently."""

@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 
 from stages.images import decoding, pack
-from stages.learner.fitting import Learner
+from stages.learner.stepper import Learner
 from stages.learner.tasks import TASKS
+from stages.resume import Kept
 from stages.settings import Optimizer
 from tests.kaggle_server import loopback
 
@@ -67,12 +68,12 @@ def make_pack(tmp_path):
     """Write pictures (by name, arrays (H, W, 3)) to a pack, as JPEGs, and open it."""
 
     def make(pictures, folder="pack"):
-        def images():
+        kept = Kept(tmp_path / f"{folder}-kept")
+        with pack.Writer(kept) as writer:
             for name, pixels in pictures.items():
                 image = Image.fromarray(pixels)
-                yield name, decoding.to_jpeg(image, 95), image.size
-
-        pack.write(tmp_path / folder, images())
+                writer.add(name, decoding.to_jpeg(image, 95), *image.size)
+        pack.place(kept, tmp_path / folder)
         return pack.Pack(tmp_path / folder)
 
     return make

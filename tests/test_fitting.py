@@ -10,11 +10,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from stages.errors import UserError
+from stages.growing import GrowingArray
 from stages.images.loading import chunks
 from stages.learner import activations, fitting
 from stages.learner.data import ActivationData
-from stages.learner.fitting import Rates
+from stages.learner.fitting import History, Rates
+from stages.learner.stepper import Stepper
 from stages.learner.tasks import TASKS
+from stages.resume import Kept
 from stages.settings import Fit
 
 NO_FINDER = Rates(suggestion=None, ratio=10)
@@ -35,16 +38,16 @@ def module_with_dropout():
     return nn.Sequential(nn.BatchNorm1d(6), nn.Dropout(0.5), nn.Linear(6, 3))
 
 
-def run(learner, data, *fits, rows=None, rates=NO_FINDER):
-    rows = [] if rows is None else rows
-    fitting.fit_all(learner, data, fits, rates, rows, stage="head", size=64, layers="head")
-    return rows
+def run(learner, data, *fits, history=None, rates=NO_FINDER):
+    history = history or History()
+    fitting.fit_all(learner, data, fits, rates, history, stage="head", size=64, layers="head")
+    return history.rows
 
 
 def named(learner, data, names):
     """Rows of one constant fit over the epochs named."""
     fit = Fit(lr=0.01, cycles=len(names))
-    return list(fitting.fit(learner, data, fit, [0.01], names))
+    return list(fitting.fit(Stepper(learner, [0.01]), data, fit, names))
 
 
 def recorded(losses):
@@ -133,15 +136,16 @@ def test_without_validation_rows_there_are_no_scores(make_learner, capsys):
 
 
 def test_epochs_are_counted_on_over_all_fits(make_learner):
-    rows = run(make_learner(module_with_dropout()), small_data(), *[Fit(lr=0.1, cycles=2)] * 2)
-    run(make_learner(module_with_dropout()), small_data(), Fit(lr=0.1, cycles=1), rows=rows)
-    assert [row["epoch"] for row in rows] == [0, 1, 2, 3, 4]
+    history = History()
+    for fits in ([Fit(lr=0.1, cycles=2)] * 2, [Fit(lr=0.1, cycles=1)]):
+        run(make_learner(module_with_dropout()), small_data(), *fits, history=history)
+    assert [row["epoch"] for row in history.rows] == [0, 1, 2, 3, 4]
 
 
 def test_epochs_are_named_by_stage_and_number(make_learner):
     data, names = small_data(), []
     epochs = data.epochs
-    data.epochs = lambda wanted: names.extend(wanted) or epochs(wanted)
+    data.epochs = lambda wanted, skip: names.extend(wanted) or epochs(wanted, skip)
     run(make_learner(module_with_dropout()), data, Fit(lr=0.1, cycles=2), Fit(lr=0.1, cycles=1))
     assert names == ["head/0", "head/1", "head/2"]
 
@@ -249,7 +253,10 @@ def test_an_epochs_order_depends_on_seed_and_name_alone():
 
 def test_activations_are_read_by_name_whatever_the_order(tmp_path):
     names = ["train/b.jpg", "NA", "train/a.jpg"]
-    batches = [torch.tensor([[1.0, 2], [3, 4]]), torch.tensor([[5.0, 6]])]
-    activations.write(tmp_path, names, batches, width=2)
+    kept = Kept(tmp_path / "kept")
+    with GrowingArray(kept, activations.FEATURES, (3, 2)) as array:
+        array.add(np.array([[1.0, 2], [3, 4]]))
+        array.add(np.array([[5.0, 6]]))
+    activations.place(kept, tmp_path, names)
     found = activations.read(tmp_path, ["train/a.jpg", "train/b.jpg", "NA", "NA"])
     assert found.tolist() == [[5, 6], [1, 2], [3, 4], [3, 4]]

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from stages.errors import UserError
-from stages.learner.fitting import Stepper
 from stages.learner.groups import layer_groups, split_backbone
 from stages.learner.hardware import has_depthwise, resolve_precision
 from stages.learner.network import Network, Pool, build_backbone, build_head
+from stages.learner.stepper import Stepper
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 

@@ -112,7 +112,7 @@ def test_rooms_import_downwards_alone() -> None:
     def floor(file: Path) -> int:
         return ROOMS.get(file.relative_to(ROOT / "stages").parts[0], 3)
 
-    ground = {"errors.py", "paths.py", "records.py", "settings.py"}
+    ground = {"errors.py", "growing.py", "paths.py", "records.py", "resume.py", "settings.py"}
     for room in ROOMS:
         for file in (ROOT / "stages" / room).glob("*.py"):
             for other in imported(file):
@@ -135,7 +135,7 @@ EDITS = {
     "positive class": ({"competition.positive_class": "red"}, ["submission"]),
     "id column": (
         {"competition.id_column": "image"},
-        ["split", "explore", "find_lr_head", *AFTER_HEAD],
+        ["split", "screen", "explore", "find_lr_head", *AFTER_HEAD],
     ),
     "tta views": ({"tta.augmented": 3}, END),
     "unfreeze rates": ({"unfreeze.fits": [{"lr": 0.003, "cycles": 1}]}, ["unfreeze", *END]),
@@ -152,7 +152,8 @@ EDITS = {
     "head batch": ({"head.batch_size": 16}, ["find_lr_head", *AFTER_HEAD]),
     "head size": ({"head.image_size": 40}, ["precompute", "find_lr_head", *AFTER_HEAD]),
     "seed": ({"seed": 1}, ["find_lr_head", *AFTER_HEAD]),
-    "split seed": ({"split.seed": 1}, ["split", "explore", "find_lr_head", *AFTER_HEAD]),
+    "split seed": ({"split.seed": 1}, ["split", "screen", "explore", "find_lr_head", *AFTER_HEAD]),
+    "bad images": ({"screen.bad_images": "quarantine"}, ["screen"]),
     "quality": ({"resize.quality": 80}, ["resize", "precompute", "find_lr_head", *AFTER_HEAD]),
     "architecture": (
         {"model.architecture": "test_resnet"},

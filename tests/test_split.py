@@ -44,10 +44,10 @@ def test_every_layout_is_split(tmp_path, layout):
     folder = project(tmp_path, layout, **changes)
     result = run_stage(folder, "split")
     assert result.exit_code == 0, result.output
-    rows = table(folder, "folds.csv")
+    rows = table(folder, "labelled.csv")
     assert list(zip(rows["id"], rows["image"], rows["label"], strict=True)) == layout.rows
     assert list(table(folder, "classes.csv")["class"]) == layout.classes
-    test = table(folder, "test.csv")
+    test = table(folder, "wanted.csv")
     assert list(zip(test["id"], test["image"], strict=True)) == layout.tests
 
 
@@ -61,7 +61,7 @@ def test_classes_are_counted_label_by_label(tmp_path):
 def test_rows_of_a_group_share_a_fold(tmp_path):
     folder = project(tmp_path, TUBES, **{"split.method": "group"})
     run_stage(folder, "split")
-    rows = table(folder, "folds.csv")
+    rows = table(folder, "labelled.csv")
     assert rows.groupby("group")["fold"].nunique().tolist() == [1, 1]
     assert rows["fold"].nunique() == 2
 
@@ -104,7 +104,7 @@ def test_images_that_the_sample_does_not_ask_for_are_told(tmp_path):
         "2 images in 'test' are not in sample_submission.csv, the first is 'test/t10.jpg': they "
         "are not predicted." in result.output
     )
-    assert len(table(folder, "test.csv")) == 10
+    assert len(table(folder, "wanted.csv")) == 10
 
 
 def test_a_sample_most_of_whose_ids_have_no_image_is_a_wrong_param(tmp_path):
@@ -134,7 +134,7 @@ def test_a_row_that_repeats_another_is_left_out_aloud(tmp_path):
     folder = project(tmp_path, dogs("a,pug\n"))
     result = run_stage(folder, "split")
     assert "1 rows of labels.csv repeat others and are left out." in result.output
-    assert list(table(folder, "folds.csv")["id"]) == ["a", "b"]
+    assert list(table(folder, "labelled.csv")["id"]) == ["a", "b"]
 
 
 def test_rows_that_contradict_each_other_are_refused(tmp_path):
@@ -153,7 +153,7 @@ def test_images_without_a_label_are_told(tmp_path):
         "2 images in 'train' have no label, the first is 'train/c.jpg': they are not trained on."
         in result.output
     )
-    assert len(table(folder, "folds.csv")) == 2
+    assert len(table(folder, "labelled.csv")) == 2
 
 
 def test_a_test_folder_inside_the_training_folder_is_no_class(tmp_path):

@@ -185,17 +185,6 @@ def test_lr_auto_without_a_slope_asks_for_a_number(copied: Path) -> None:
     assert "give the rate as a number" in result.output
 
 
-def test_a_broken_image_is_named(competition: Path, tmp_path: Path) -> None:
-    source = shutil.copytree(competition, tmp_path / "c")
-    (source / "train/003.jpg").write_text("not an image")
-    folder = project(tmp_path / "p", source)
-    run_all(folder, [], ["fetch"])
-    result = run_stage(folder, "resize")
-    assert result.exit_code == 1
-    assert "train/003.jpg" in result.output
-    assert not (folder / "data/resized/images.bin").exists()
-
-
 def test_a_mistyped_key_stops_the_first_stage(competition: Path, tmp_path: Path) -> None:
     folder = project(tmp_path, competition)
     path = folder / "params.yaml"

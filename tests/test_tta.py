@@ -32,7 +32,8 @@ def images(make_pack):
 
 def predict(network, pack, augmented=4, images=IMAGES, workers=0, batch_size=8):
     views = tta.views_of(pack, images, 32, augmented, SIDE_ON, seed=42)
-    return tta.predict(network, TASKS["multiclass"], views, batch_size, workers)
+    batches = tta.predict(network, TASKS["multiclass"], views, batch_size, workers)
+    return np.concatenate(list(batches)).transpose(1, 0, 2)
 
 
 def test_the_stack_is_views_by_images_by_classes(network, images):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stages import params, paths
+from stages.errors import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ def _of_labels(rows: pd.DataFrame, classes: list[str], c: Competition) -> Iterat
         yield "numbers", f"{', '.join(classes)}: {numbers.min():g} to {numbers.max():g}"
     else:
         count = Counter(name for cell in rows["label"] for name in cells.split(cell))
-        yield "classes", f"{len(classes)}: " + _some(f"{k} {count[k]}" for k in classes)
+        yield "classes", f"{len(classes)}: " + some(f"{k} {count[k]}" for k in classes)
     if "group" in rows:
         yield "groups", f"{rows['group'].nunique()} of {c.group_column}"
     for i, row in enumerate(rows.head(3).itertuples(index=False)):
@@ -71,9 +72,9 @@ def _of_files(
         yield name, f"{', '.join(lookup.each(folders))}: {kinds}"
     truth = cells.targets(rows["label"], classes, c.task)
     form = forms.form_of(sample.columns[1:], classes, c, truth)
-    yield "submission", f"{c.sample_submission}: {len(sample)} rows, {_some(sample.columns)}"
+    yield "submission", f"{c.sample_submission}: {len(sample)} rows, {some(sample.columns)}"
     yield "", f"{form.about}, for {c.metric}"
-    yield "", f"first row {_some(sample.iloc[0])}"
+    yield "", f"first row {some(sample.iloc[0])}"
     for difference in lookup.differences(ids, found, archive, c):
         yield "note", difference
 
@@ -89,9 +90,3 @@ def draw(archive: Archive, rows: pd.DataFrame) -> None:
     images = [decoding.decode(archive.read(name), 256) for name in chosen["image"]]
     titles = [", ".join(cells.split(cell)) for cell in chosen["label"]]
     sheet.draw(paths.picture("look"), images, titles)
-
-
-def _some(names: object) -> str:
-    from stages.competition.forms import some
-
-    return some(names)

@@ -13,8 +13,8 @@ from stages import paths
 from stages.competition import lookup, predictions, tables
 from stages.competition.archive import Archive
 from stages.competition.csv_files import parse, read_csv
-from stages.competition.forms import Form, form_of, some
-from stages.errors import UserError
+from stages.competition.forms import Form, form_of
+from stages.errors import UserError, some
 from stages.settings import Competition, Settings
 
 TURNED = 0.5  # in correlation: how much more a column looks like another class than its own

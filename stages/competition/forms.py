@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from stages.competition import metrics
-from stages.errors import UserError
+from stages.errors import UserError, some
 
 SUM_TOLERANCE = 1e-4
 
@@ -229,9 +229,3 @@ def _of_names(column: str, classes: list[str], c: SimpleNamespace, reads: str) -
     if c.task == "multilabel":
         return Names(column, classes, c.label_separator or " ", len(classes), fewest=0)
     return Names(column, classes, None, 1)
-
-
-def some(names: object) -> str:
-    """The first few of many names."""
-    shown = [str(n) for n in names]
-    return ", ".join(shown[:5]) + (f" ... {len(shown)} in all" if len(shown) > 5 else "")

@@ -18,8 +18,7 @@ from ruamel.yaml import YAML
 from stages import paths
 from stages.errors import UserError
 
-LOCK = Path("dvc.lock")
-MAKERS = [paths.PARAMS, paths.PIPELINE, LOCK, Path("metrics"), Path("stages")]
+MAKERS = [paths.PARAMS, paths.PIPELINE, paths.LOCK, Path("metrics"), Path("stages")]
 DIGITS = 12  # of a commit and of a hash: enough to be unique, short enough for a message
 STAMP = re.compile(rf"\brepodium ([0-9a-f]{{{DIGITS}}}) made by ([0-9a-f]{{{DIGITS}}})\b")
 
@@ -63,7 +62,7 @@ def made(commit: str) -> Made:
 
     """
     name = _git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").decode().strip()
-    lock = hashlib.sha256(_at(name, LOCK)).hexdigest()
+    lock = hashlib.sha256(_at(name, paths.LOCK)).hexdigest()
     results = json.loads(_at(name, paths.metrics("submission")))
     metric = YAML(typ="safe", pure=True).load(_at(name, paths.PARAMS))["competition"]["metric"]
     cv = results.get(f"cv_{metric}", "")

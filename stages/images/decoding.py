@@ -5,7 +5,13 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+LONGEST = 65_500  # pixels of a JPEG
+
+
+class UnreadableError(ValueError):
+    """Bytes that are no image which can be shown; the message says why."""
 
 
 def decode(data: bytes, at_least: int | None = None) -> Image.Image:
@@ -15,7 +21,7 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
     1/2, 1/4 or 1/8 by the decoder itself, never below that side.
 
     Raises:
-        OSError, ValueError, SyntaxError: Pillow cannot read the file.
+        UnreadableError: Pillow cannot read the file, or it is so large that it may be a bomb.
 
     """
     try:
@@ -23,9 +29,20 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
         if at_least:
             image.draft("RGB", (at_least, at_least))
         image.load()
-    except Image.DecompressionBombError as error:
-        raise ValueError(error) from None
-    return to_rgb(ImageOps.exif_transpose(image))
+        return to_rgb(ImageOps.exif_transpose(image))
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  each decoder fails on foreign bytes in its own way
+        raise UnreadableError(_said(error, data)) from None
+
+
+def _said(error: Exception, data: bytes) -> str:
+    """Why an image cannot be read, in words."""
+    if not data:
+        return "it is empty"
+    if isinstance(error, UnidentifiedImageError):
+        return "it is not an image of a known format"
+    return str(error) or type(error).__name__
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -58,8 +75,15 @@ def scaled_size(width: int, height: int, shorter_side: int) -> tuple[int, int]:
 
 
 def shrink(image: Image.Image, shorter_side: int) -> Image.Image:
-    """Resize to a shorter side of `shorter_side`; small images are enlarged, as in fastai."""
+    """Resize to a shorter side of `shorter_side`; small images are enlarged, as in fastai.
+
+    Raises:
+        UnreadableError: it would become longer than a JPEG can be.
+
+    """
     size = scaled_size(*image.size, shorter_side)
+    if max(size) > LONGEST:
+        raise UnreadableError(f"it is too long and thin, {image.width} x {image.height}")
     return image.resize(size, Image.Resampling.BILINEAR)
 
 

@@ -69,6 +69,7 @@ def load(dataset: Dataset, batches: Iterable[Sequence], workers: int) -> Iterato
         num_workers=workers,
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # its own: else it draws from the random state of training
         multiprocessing_context=_context() if workers else None,
     )
     return iter(loader)

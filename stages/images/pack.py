@@ -3,13 +3,14 @@
     images.bin   the JPEGs, one after the other
     index.csv    image (its name in the archive), offset, bytes, width, height; sorted by image
 
-Random access reads one image and decodes none of its neighbours; the file is memory-mapped, so
-that any number of processes share it.
+Random access reads one image and decodes none of its neighbours, from any number of processes.
 """
 
 from __future__ import annotations
 
+import csv
 import io
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,25 +19,56 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from stages.records import whole
+from stages.growing import Growing
+from stages.resume import Kept
 
 BLOB = "images.bin"
 INDEX = "index.csv"
+UNREADABLE = "unreadable.csv"
 COLUMNS = ["image", "offset", "bytes", "width", "height"]
 
 
-def write(folder: Path, images: Iterable[tuple[str, bytes, tuple[int, int]]]) -> pd.DataFrame:
-    """Write (name, JPEG, (width, height)) in the order given, sequentially; returns the index."""
-    rows, offset = [], 0
-    with whole(folder / BLOB) as part, part.open("wb") as blob:
-        for name, jpeg, (width, height) in images:
-            blob.write(jpeg)
-            rows.append((name, offset, len(jpeg), width, height))
-            offset += len(jpeg)
-    index = pd.DataFrame(rows, columns=COLUMNS)
-    with whole(folder / INDEX) as part:
-        index.to_csv(part, index=False, lineterminator="\n")
-    return index
+class Writer(Growing):
+    """Writes a pack, image by image, among a stage's unfinished work."""
+
+    def __init__(self, kept: Kept) -> None:
+        super().__init__(kept, BLOB, INDEX, UNREADABLE)
+        for name, columns in ((INDEX, COLUMNS), (UNREADABLE, ["image", "fault"])):
+            if not self.size(name):
+                self._row(name, *columns)
+        self.bytes = self.size(BLOB)
+        self.images, self.unreadable = self._count(INDEX), self._count(UNREADABLE)
+
+    def add(self, name: str, jpeg: bytes, width: int, height: int) -> None:
+        """Append an image."""
+        self.append(BLOB, jpeg)
+        self._row(INDEX, name, self.bytes, len(jpeg), width, height)
+        self.bytes += len(jpeg)
+        self.images += 1
+        self.after_step()
+
+    def leave_out(self, name: str, fault: str) -> None:
+        """Note an image that cannot be read, and why."""
+        self._row(UNREADABLE, name, fault)
+        self.unreadable += 1
+        self.after_step()
+
+    def _count(self, name: str) -> int:
+        """Rows of a table, without its heading."""
+        self.files[name].flush()
+        with (self.kept.folder / name).open(encoding="utf-8", newline="") as file:
+            return sum(1 for _ in csv.reader(file)) - 1
+
+    def _row(self, name: str, *cells: object) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(cells)
+        self.append(name, text.getvalue().encode())
+
+
+def place(kept: Kept, folder: Path) -> None:
+    """Give a finished pack its place."""
+    for name in (BLOB, INDEX):
+        kept.place(name, folder / name)
 
 
 class Pack:
@@ -49,22 +81,24 @@ class Pack:
         self._row = {name: row for row, name in enumerate(self.names)}
         self._offset = self.index["offset"].to_numpy()
         self._bytes = self.index["bytes"].to_numpy()
-        self._blob = np.memmap(folder / BLOB, mode="r", dtype=np.uint8)
+        self._blob = os.open(folder / BLOB, os.O_RDONLY)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __reduce__(self) -> tuple[type[Pack], tuple[Path]]:
-        return Pack, (self.folder,)  # a worker process maps the file itself
+        return Pack, (self.folder,)  # a worker process opens the file itself
+
+    def __del__(self) -> None:
+        os.close(self._blob)
 
     def rows(self, images: Iterable[str]) -> np.ndarray:
         """Row numbers of images by name."""
         return np.array([self._row[name] for name in images], dtype=np.int64)
 
-    def jpeg(self, row: int) -> np.ndarray:
-        """The bytes of one JPEG, mapped, not copied."""
-        start = self._offset[row]
-        return self._blob[start : start + self._bytes[row]]
+    def jpeg(self, row: int) -> bytes:
+        """The bytes of one JPEG."""
+        return os.pread(self._blob, self._bytes[row], self._offset[row])
 
     def image(self, row: int) -> torch.Tensor:
         """One image, uint8 (3, H, W)."""

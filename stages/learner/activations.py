@@ -14,20 +14,15 @@ import pandas as pd
 import torch
 
 from stages.records import whole
+from stages.resume import Kept
 
 FEATURES = "features.npy"
 INDEX = "index.csv"
 
 
-def write(folder: Path, names: Sequence[str], batches: Iterable[torch.Tensor], width: int) -> None:
-    """Write activations (N, width) fp32 batch by batch, and the image of each row."""
-    with whole(folder / FEATURES) as part:
-        array = np.lib.format.open_memmap(part, "w+", np.float32, (len(names), width))
-        start = 0
-        for batch in batches:
-            array[start : start + len(batch)] = batch.cpu().numpy()
-            start += len(batch)
-        array.flush()
+def place(kept: Kept, folder: Path, names: Sequence[str]) -> None:
+    """Give the finished activations (N, F) their place, and write the image of each row."""
+    kept.place(FEATURES, folder / FEATURES)
     with whole(folder / INDEX) as part:
         pd.DataFrame({"image": names}).to_csv(part, index=False, lineterminator="\n")
 

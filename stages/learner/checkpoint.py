@@ -7,8 +7,11 @@ and fold. Once layers of the backbone have been trained it holds everything.
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +24,7 @@ from stages.learner.network import Network, Pool, build_backbone, build_head
 from stages.learner.tasks import Task
 from stages.records import whole
 
+Tensors = dict[str, torch.Tensor]
 KEY = "repodium"  # one metadata key: the file's bytes do not depend on a hash map's order
 
 
@@ -68,14 +72,29 @@ class Header:
         return replace(self, size=size, trained=trained)
 
 
-def save(path: Path, header: Header | BackboneHeader, tensors: dict[str, torch.Tensor]) -> None:
+def save(path: Path, header: Header | BackboneHeader, tensors: Tensors) -> None:
     """Write tensors and header, whole or not at all."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with whole(path) as part:
-        save_file(plain, part, metadata={KEY: json.dumps(asdict(header))})
+        write(part, header, tensors)
 
 
-def read_header(path: Path, kind: type = Header) -> Header | BackboneHeader:
+def write(path: Path, header: Any, tensors: Tensors) -> None:
+    """Write tensors and a header, any dataclass of plain values.
+
+    Raises:
+        OSError: the disk is full, or fails.
+
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(plain, path, metadata={KEY: json.dumps(asdict(header))})
+    except SafetensorError as error:
+        if number := re.search(r"\(os error (\d+)\)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+        raise
+
+
+def read_header(path: Path, kind: type = Header) -> Any:
     """The header alone, without the tensors.
 
     Raises:
@@ -96,10 +115,20 @@ def save_head(path: Path, header: Header, head: nn.Module) -> None:
 
 def save_network(path: Path, header: Header, network: Network) -> None:
     """Save a network: the head, and the backbone if it was ever trained."""
-    tensors = _prefixed("head", network.head)
-    if header.trained == "all":
-        tensors |= _prefixed("backbone", network.backbone)
-    save(path, header, tensors)
+    save(path, header, tensors_of(network, header.trained))
+
+
+def tensors_of(network: Network, trained: str) -> Tensors:
+    """The tensors of the head, and those of the backbone if all was `trained`."""
+    backbone = _prefixed("backbone", network.backbone) if trained == "all" else {}
+    return _prefixed("head", network.head) | backbone
+
+
+def restore(network: Network, tensors: Tensors) -> None:
+    """Put such tensors back into the network, where it is."""
+    network.head.load_state_dict(_without("head", tensors))
+    if backbone := _without("backbone", tensors):
+        network.backbone.load_state_dict(backbone)
 
 
 def load_network(path: Path, backbone: Path) -> Network:
@@ -131,10 +160,10 @@ def load_network(path: Path, backbone: Path) -> Network:
     return Network(body, head, header.pool, header.mean, header.std)
 
 
-def _prefixed(prefix: str, module: nn.Module) -> dict[str, torch.Tensor]:
+def _prefixed(prefix: str, module: nn.Module) -> Tensors:
     return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
 
 
-def _without(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _without(prefix: str, tensors: Tensors) -> Tensors:
     start = f"{prefix}."
     return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}

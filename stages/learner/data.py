@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from stages.images.loading import Key, Views, chunks, load, shuffled, take
-from stages.learner.fitting import Batch
+from stages.learner.stepper import Batch
 
 
 class ActivationData:
@@ -20,17 +20,20 @@ class ActivationData:
         self.batch_size, self.seed = batch_size, seed
         self.steps = len(chunks(range(len(train[1])), batch_size))
 
-    def epochs(self, names: Sequence[str]) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
+    def epochs(
+        self, names: Sequence[str], skip: int = 0
+    ) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
         """Training batches in the order of (seed, name), then the validation batches."""
         for name in names:
             order = torch.from_numpy(shuffled(len(self.train[1]), self.seed, name))
             yield (
-                self._cut(self.train, order),
+                self._cut(self.train, order, skip),
                 self._cut(self.valid, torch.arange(len(self.valid[1]))),
             )
+            skip = 0
 
-    def _cut(self, pair: Batch, order: torch.Tensor) -> Iterator[Batch]:
-        for rows in chunks(order, self.batch_size):
+    def _cut(self, pair: Batch, order: torch.Tensor, skip: int = 0) -> Iterator[Batch]:
+        for rows in chunks(order, self.batch_size)[skip:]:
             yield pair[0][rows], pair[1][rows]
 
 
@@ -58,19 +61,25 @@ class ImageData:
         """The same data at another image size."""
         return replace(self, views=replace(self.views, size=size))
 
-    def epochs(self, names: Sequence[str]) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
+    def epochs(
+        self, names: Sequence[str], skip: int = 0
+    ) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
         """Training batches in the order and with the views of (seed, name), then validation's."""
         plain = self._plain()
-        stream = load(self.views, self._stream(names, plain), self.workers)
+        stream = load(self.views, self._stream(names, plain, skip), self.workers)
         batches = ((pixels, self.targets[numbers]) for pixels, numbers in stream)
         for _ in names:
-            yield take(batches, self.steps), take(batches, len(plain))
+            yield take(batches, self.steps - skip), take(batches, len(plain))
+            skip = 0
 
-    def _stream(self, names: Sequence[str], plain: list[list[Key]]) -> Iterator[list[Key]]:
+    def _stream(
+        self, names: Sequence[str], plain: list[list[Key]], skip: int
+    ) -> Iterator[list[Key]]:
         for name in names:
             order = self.train[shuffled(len(self.train), self.views.seed, name)]
-            yield from chunks([(int(i), name) for i in order], self.batch_size)
+            yield from chunks([(int(i), name) for i in order], self.batch_size)[skip:]
             yield from plain
+            skip = 0
 
     def _plain(self) -> list[list[Key]]:
         return chunks([(int(i), "") for i in self.valid], self.batch_size)

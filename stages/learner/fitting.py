@@ -8,17 +8,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from stages.errors import UserError
-from stages.images.views import generator
 from stages.learner import schedules
-from stages.learner.tasks import Task
+from stages.learner.stepper import Batch, Learner, Stepper
 
-Batch = tuple[torch.Tensor, torch.Tensor]  # inputs (B, ...), targets (B,) or (B, C)
 Row = dict[str, float | int | str | None]
-SMOOTHING = 0.98
 COLUMNS = ["stage", "epoch", "size", "layers", "lr", "train_loss", "valid_loss"]  # and the metric
 
 
@@ -28,10 +24,13 @@ class Data(Protocol):
     steps: int
     """Training batches an epoch."""
 
-    def epochs(self, names: Sequence[str]) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
+    def epochs(
+        self, names: Sequence[str], skip: int = 0
+    ) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
         """For each named epoch its training batches, then its validation batches.
 
-        The name and the seed decide order and augmentation; both iterators are to be used up.
+        The name and the seed decide order and augmentation; both iterators are to be used up. The
+        first `skip` training batches of the first epoch are left out.
         """
         ...
 
@@ -40,13 +39,6 @@ class Fit(schedules.Cycles, Protocol):
     """One entry of `fits` in params.yaml."""
 
     lr: str | float | list[float]
-
-
-class Optimizer(Protocol):
-    """The `optimizer` group of params.yaml."""
-
-    momentum: float
-    weight_decay: float
 
 
 @dataclass(frozen=True)
@@ -74,70 +66,25 @@ class Rates:
         return schedules.differential(self.suggestion, self.ratio, groups)
 
 
-@dataclass
-class Learner:
-    """What is trained, and how: a module, its layer groups, a task and an optimizer."""
-
-    module: nn.Module
-    groups: list[list[nn.Parameter]]
-    task: Task
-    optimizer: Optimizer
-    seed: int
-    device: torch.device
-    scale_gradients: bool = False  # fp16 alone needs it
-
-    def sgd(self, rates: Sequence[float]) -> torch.optim.SGD:
-        """A fresh SGD with a rate a layer group; fastai too made a new one for each fit."""
-        groups = [{"params": g, "lr": r} for g, r in zip(self.groups, rates, strict=True)]
-        return torch.optim.SGD(
-            groups, momentum=self.optimizer.momentum, weight_decay=self.optimizer.weight_decay
-        )
-
-    def seeded(self, name: str) -> None:
-        """Make dropout depend on (seed, name) alone, so that an epoch can be repeated by itself."""
-        torch.manual_seed(int(generator(self.seed, "torch", name).integers(2**63)))
-
-
-class Smoothed:
-    """The training loss as fastai prints it: an average that forgets by 0.98, without bias.
-
-    Kept on the device, so that no step waits for it.
-    """
+class History:
+    """The history of a stage, a row an epoch. learner/progress.py keeps it, and more, on disk."""
 
     def __init__(self) -> None:
-        self._sum: torch.Tensor | float = 0.0
-        self._count = 0
+        self.rows: list[Row] = []
+        self._planned = 0
 
-    def add(self, loss: torch.Tensor) -> None:
-        """Take in the loss of a batch."""
-        self._sum = self._sum * SMOOTHING + loss.detach() * (1 - SMOOTHING)
-        self._count += 1
+    def plan(self, epochs: int) -> range:
+        """The numbers of a fit's epochs, counted through the stage."""
+        first = self._planned
+        self._planned += epochs
+        return range(first, self._planned)
 
-    @property
-    def value(self) -> float:
-        """The average so far."""
-        return float(self._sum) / (1 - SMOOTHING**self._count)
+    def enter(self, stepper: Stepper) -> bool:  # noqa: ARG002
+        """Begin a fit; False if there is nothing to do."""
+        return True
 
-
-class Stepper:
-    """One optimizer step a batch."""
-
-    def __init__(self, learner: Learner, rates: Sequence[float]) -> None:
-        self.learner, self.rates = learner, rates
-        self.sgd = learner.sgd(rates)
-        self.scaler = torch.amp.GradScaler(learner.device.type, enabled=learner.scale_gradients)
-
-    def step(self, batch: Batch, multiplier: float) -> torch.Tensor:
-        """Train on a batch at `multiplier` times the highest rates; returns its loss."""
-        for group, rate in zip(self.sgd.param_groups, self.rates, strict=True):
-            group["lr"] = rate * multiplier
-        inputs, targets = (t.to(self.learner.device, non_blocking=True) for t in batch)
-        loss = self.learner.task.loss(self.learner.module(inputs), targets)
-        self.sgd.zero_grad()
-        self.scaler.scale(loss).backward()
-        self.scaler.step(self.sgd)
-        self.scaler.update()
-        return loss
+    def after_step(self) -> None:
+        """Called after each step."""
 
 
 def fit_all(
@@ -145,41 +92,59 @@ def fit_all(
     data: Data,
     fits: Sequence[Fit],
     rates: Rates,
-    rows: list[Row],
+    history: History,
     **about: object,
 ) -> None:
-    """Carry out the fits in order, adding a row of history an epoch to `rows` and printing it.
+    """Carry out the fits in order, adding a row an epoch to `history` and printing it.
 
-    Epochs are named by `about["stage"]` and their number, counted on from the rows there are.
+    Epochs are named by `about["stage"]` and their number, counted through the whole stage. What an
+    interrupted run has done already is left out.
     """
     for cycles in fits:
-        first, count = len(rows), schedules.epochs(cycles)
-        names = [f"{about['stage']}/{i}" for i in range(first, first + count)]
-        highest = rates.of(cycles, len(learner.groups))
-        for i, row in enumerate(fit(learner, data, cycles, highest, names), first):
-            rows.append({"epoch": i, **about, **row})
-            show(rows)
+        numbers = history.plan(schedules.epochs(cycles))
+        names = [f"{about['stage']}/{i}" for i in numbers]
+        stepper = Stepper(learner, rates.of(cycles, len(learner.groups)))
+        if not history.enter(stepper):
+            continue
+        for row in fit(stepper, data, cycles, names, history.after_step):
+            history.rows.append({"epoch": len(history.rows), **about, **row})
+            show(history.rows)
+            history.after_step()
 
 
 def fit(
-    learner: Learner, data: Data, cycles: schedules.Cycles, rates: Sequence[float], names: list[str]
+    stepper: Stepper,
+    data: Data,
+    cycles: schedules.Cycles,
+    names: list[str],
+    after_step: Callable[[], None] = lambda: None,
 ) -> Iterator[Row]:
-    """Carry out one fit; yields a row of history after each epoch.
+    """Carry out one fit from where `stepper` is; yields a row of history after each epoch.
 
-    `rates` are the highest, one a layer group; `names` name the epochs.
+    `names` name the epochs; `after_step` is called after each step but an epoch's last, after
+    which the row comes first.
     """
-    schedule = schedules.multipliers(cycles, data.steps).reshape(len(names), data.steps)
-    stepper, smoothed = Stepper(learner, rates), Smoothed()
-    with tqdm(total=schedule.size, unit="batch", leave=False, disable=None) as bar:
-        for (train, valid), name, part in zip(data.epochs(names), names, schedule, strict=True):
-            learner.seeded(name)
+    learner, steps = stepper.learner, data.steps
+    schedule = schedules.multipliers(cycles, steps).reshape(len(names), steps)
+    done, skip = divmod(stepper.smoothed.count, steps)
+    epochs = zip(data.epochs(names[done:], skip), names[done:], schedule[done:], strict=True)
+    with tqdm(
+        total=schedule.size, initial=stepper.smoothed.count, unit="batch", leave=False, disable=None
+    ) as bar:
+        for (train, valid), name, multipliers in epochs:
+            if not skip:
+                learner.seeded(name)
             learner.module.train()
-            for batch, multiplier in zip(train, part, strict=True):
-                smoothed.add(stepper.step(batch, multiplier))
+            for step, batch in enumerate(train, start=skip):
+                stepper.step(batch, multipliers[step])
                 bar.update()
+                if step + 1 < steps:
+                    after_step()
+            skip = 0
             scores = evaluate(learner, valid)
-            bar.set_postfix(epoch=name, train_loss=f"{smoothed.value:.4f}")
-            yield {"lr": rates[-1] * part.max(), "train_loss": smoothed.value, **scores}
+            bar.set_postfix(epoch=name, train_loss=f"{stepper.smoothed.value:.4f}")
+            highest = float(stepper.rates[-1] * multipliers.max())
+            yield {"lr": highest, "train_loss": stepper.smoothed.value, **scores}
 
 
 @torch.inference_mode()

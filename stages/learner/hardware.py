@@ -5,7 +5,9 @@ A timing would make a result differ from run to run.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +15,7 @@ from torch import nn
 
 from stages.errors import UserError
 
+NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -76,6 +79,26 @@ def _cpu_has_bf16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
+@contextmanager
+def enough_memory(key: str, batch_size: int, where: torch.device) -> Iterator[None]:
+    """Turn the device's lack of memory into a sentence with the batch size to try.
+
+    Raises:
+        UserError: the block did not find enough memory.
+
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not (isinstance(error, MemoryError) or NO_MEMORY.search(str(error))):
+            raise
+        raise UserError(
+            f"{key}: the {where.type} has no memory for {batch_size} images at once; try "
+            f"{max(2, batch_size // 2)}. What was done is kept: with the same batch_size and more "
+            "free memory `dvc repro` goes on from there."
+        ) from None
+
+
 def record(used: Precision) -> dict[str, str | int]:
     """What can change the last digits, for the metrics."""
     name = torch.cuda.get_device_name() if used.device.type == "cuda" else used.device.type
@@ -83,4 +106,5 @@ def record(used: Precision) -> dict[str, str | int]:
         "device": name,
         "threads": torch.get_num_threads(),
         "precision": f"{used.train} training, {used.predict} prediction",
+        "torch": torch.__version__.partition("+")[0],
     }

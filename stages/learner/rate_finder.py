@@ -14,7 +14,8 @@ from torch import nn
 from tqdm import tqdm
 
 from stages.learner import schedules
-from stages.learner.fitting import Batch, Data, Learner, Smoothed, Stepper
+from stages.learner.fitting import Data
+from stages.learner.stepper import Batch, Learner, Stepper
 
 EXPLODED = 4  # times the best loss
 SETTLE = 10  # batches before there is a best loss (fastai since April 2018)
@@ -45,14 +46,14 @@ def find(
     climb = schedules.climb(start, end, batches)
     names = [f"find_lr/{i}" for i in range(math.ceil(batches / data.steps))]
     stepper = Stepper(learner, schedules.differential(1.0, ratio, len(learner.groups)))
-    smoothed, losses = Smoothed(), []
+    losses = []
     progress = tqdm(climb, "find_lr", unit="batch", leave=False, disable=None)
     with restored(learner.module):
         learner.seeded("find_lr")
         learner.module.train()
         for batch, rate in zip(_training(data, names), progress, strict=False):
-            smoothed.add(stepper.step(batch, rate))
-            losses.append(smoothed.value)
+            stepper.step(batch, rate)
+            losses.append(stepper.smoothed.value)
             if exploded(losses):
                 break
     return Curve(climb[: len(losses)], np.array(losses))

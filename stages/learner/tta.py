@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -22,27 +22,27 @@ def names(augmented: int) -> list[str]:
 
 @torch.inference_mode()
 def predict(
-    network: Network, task: Task, views: ManyViews, batch_size: int, workers: int
-) -> np.ndarray:
-    """Predictions (V, N, C) of every view of every item; fastai's TTA() gave the same stack."""
+    network: Network, task: Task, views: ManyViews, batch_size: int, workers: int, start: int = 0
+) -> Iterator[np.ndarray]:
+    """Predictions (B, V, C) of every view of the items, batch by batch, from item `start` on."""
     network.eval()
     images = max(1, batch_size // len(views.which))
-    batches = chunks(range(len(views.rows)), images)
-    parts = []
-    progress = tqdm(load(views, batches, workers), "tta", len(batches), unit="batch", disable=None)
-    for pixels, _ in progress:
-        flat = pixels.flatten(0, 1).to(network.precision.device)
-        outputs = task.activation(network(flat).float())
-        parts.append(outputs.view(len(pixels), len(views.which), -1).transpose(0, 1).cpu())
-    return torch.cat(parts, dim=1).numpy()
+    todo = [batch for batch in chunks(range(len(views.rows)), images) if batch[0] >= start]
+    bar = {"total": len(views.rows), "initial": start, "unit": "image", "disable": None}
+    with tqdm(None, "tta", **bar) as progress:
+        for pixels, _ in load(views, todo, workers):
+            flat = pixels.flatten(0, 1).to(network.precision.device)
+            outputs = task.activation(network(flat).float())
+            yield outputs.view(len(pixels), len(views.which), -1).cpu().numpy()
+            progress.update(len(pixels))
 
 
 def average(stack: np.ndarray, plain_weight: float) -> np.ndarray:
     """Average predictions (V, N, C), plain view first, into (N, C).
 
-    Probabilities are averaged, the augmented views sharing 1 - plain_weight: with four of them and
-    0.2 it is fastai's plain mean of five. (Before November 2017 fastai averaged logarithms, and
-    rows did not sum to 1.)
+    fastai's TTA() gave such a stack. Probabilities are averaged, the augmented views sharing
+    1 - plain_weight: with four of them and 0.2 it is fastai's plain mean of five. (Before November
+    2017 fastai averaged logarithms, and rows did not sum to 1.)
     """
     augmented = len(stack) - 1
     if not augmented:

@@ -1,0 +1,50 @@
+"""What dvc.yaml says of a stage, and what dvc.lock recorded."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from stages import paths
+
+Document = dict[str, Any]
+
+
+def _read(path: Path) -> Document:
+    return _parsed(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _parsed(text: str) -> Document:
+    return YAML(typ="safe", pure=True).load(text) or {}
+
+
+def stage(name: str) -> Document:
+    """The entry of a stage."""
+    return _read(paths.PIPELINE)["stages"][name]
+
+
+def params(name: str) -> list[str]:
+    """The dotted keys of params.yaml that a stage declares."""
+    return stage(name).get("params", [])
+
+
+def inputs(name: str, fold: str | None) -> list[Path]:
+    """The files and folders that a stage depends on, code and data."""
+    return [Path(path.replace("${item.fold}", fold or "")) for path in stage(name)["deps"]]
+
+
+def recorded(folder: Path) -> str | None:
+    """DVC's hash of a folder that a stage wrote, if it still is of the size that DVC recorded."""
+    if not paths.LOCK.exists():
+        return None
+    stages = _read(paths.LOCK).get("stages", {}).values()
+    outs = {out["path"]: out for entry in stages for out in entry.get("outs", ())}
+    out = outs.get(folder.as_posix(), {})
+    sizes = [p.stat().st_size for p in folder.rglob("*") if p.is_file()]
+    return (
+        out.get("md5") if (out.get("nfiles"), out.get("size")) == (len(sizes), sum(sizes)) else None
+    )
