@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from stages import params, paths
 from stages.competition import ledger, provenance, submissions
 from stages.competition.ledger import LEDGER
-from stages.competition.provenance import LOCK
+
 from stages.competition.submissions import Submission
 from stages.errors import UserError
 from stages.settings import Settings
