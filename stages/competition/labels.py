@@ -99,21 +99,31 @@ def remarks(rows: pd.DataFrame, names: list[str], c: SimpleNamespace) -> Iterato
         return
     of_class = rows.assign(name=rows["label"].map(cells.split)).explode("name").groupby("name")
     count = of_class.size()
-    for name in names if len(c.label_columns) < 2 else ():
-        if name.lower() in MISSING:
-            yield (
-                f"{name!r} is taken for the name of a class, of {count[name]} rows: if it means "
-                f"that there is no label, take those rows out of {c.labels}."
-            )
+    if len(c.label_columns) < 2:
+        yield from _doubtful(count, c.labels)
     if never := [name for name in names if name not in count]:
         yield f"{len(never)} classes have no row, the first is {never[0]!r}: they are not learned."
-    fold = of_class["fold"].agg(["min", "max"])
-    fold = fold.loc[(fold["min"] == fold["max"]) & (fold["min"] != TRAIN_ONLY), "min"]
-    if alone := [name for name in names if name in fold]:
+    yield from _unlearned(of_class["fold"].agg(["min", "max"]).reindex(names))
+
+
+def _doubtful(count: pd.Series, file: str) -> Iterator[str]:
+    """Classes by the names that programs write for a missing value."""
+    for name, rows in count.items():
+        if name.lower() in MISSING:
+            yield (
+                f"{name!r} is taken for the name of a class, of {rows} rows: if it means that "
+                f"there is no label, take those rows out of {file}."
+            )
+
+
+def _unlearned(folds: pd.DataFrame) -> Iterator[str]:
+    """Classes whose rows are all in one fold, from the lowest and the highest fold of each."""
+    alone = folds.loc[(folds["min"] == folds["max"]) & (folds["min"] != TRAIN_ONLY), "min"]
+    if len(alone):
         yield (
-            f"{len(alone)} classes have all their rows in one fold, the first is {alone[0]!r} in "
-            f"fold {fold[alone[0]]}: that fold's model is validated on them but cannot learn them; "
-            "train other folds too, or full."
+            f"{len(alone)} classes have all their rows in one fold, the first is "
+            f"{alone.index[0]!r} in fold {alone.iloc[0]:.0f}: that fold's model is validated on "
+            "them but cannot learn them; train other folds too, or full."
         )
 
 
