@@ -10,7 +10,7 @@ import pandas as pd
 from stages import command, params, paths, records
 from stages.competition import cells, folds, labels, lookup
 from stages.competition.archive import Archive
-from stages.competition.csv_files import read_csv
+from stages.competition.csv_files import read_sample
 from stages.errors import UserError
 
 FEWEST = 0.9  # of the sample's ids must have an image
@@ -26,9 +26,11 @@ def main() -> None:
     if repeats := len(every) - len(rows):
         click.echo(f"{repeats} rows of {s.competition.labels} repeat others and are left out.")
     rows["fold"] = fold_of_rows(rows, s.split)
-    classes = count(rows, labels.classes(rows, s.competition), s.competition.task)
+    names = labels.classes(rows, s.competition)
+    classes = count(rows, names, s.competition.task)
     sample, test = test_rows(archive, s.competition)
-    for sentence in lookup.unlabelled(archive, s.competition, rows["image"], test["image"]):
+    spare = lookup.unlabelled(archive, s.competition, rows["image"], test["image"])
+    for sentence in (*labels.remarks(rows, names, s.competition), *spare):
         click.echo(sentence)
     for path, table in ((paths.LABELLED, rows), (paths.CLASSES, classes), (paths.WANTED, test)):
         with records.whole(path) as part:
@@ -81,7 +83,7 @@ def test_rows(archive: Archive, c: SimpleNamespace) -> tuple[pd.Series, pd.DataF
         UserError: so many ids have no image that it cannot be the competition's doing.
 
     """
-    ids = read_csv(archive, c.sample_submission).iloc[:, 0]
+    ids = read_sample(archive, c.sample_submission).iloc[:, 0]
     images = lookup.find(ids, c.test_images, archive, c.suffix)
     test = pd.DataFrame({"id": ids, "image": images}).dropna().drop_duplicates("id")
     if len(test) < FEWEST * ids.nunique():

@@ -22,7 +22,7 @@ from stages.competition import (
 )
 from stages.competition.archive import Archive
 from stages.competition.check import Reference
-from stages.competition.csv_files import parse, read_csv
+from stages.competition.csv_files import parse, read_sample
 from stages.competition.decisions import Question, Rule
 from stages.competition.forms import Form
 from stages.errors import UserError, some
@@ -32,7 +32,7 @@ from stages.errors import UserError, some
 def main() -> None:
     """Blend, decide, write and check the submission, and score the cross-validation."""
     s = params.load("submission")
-    wanted = read_csv(Archive(paths.RAW), s.competition.sample_submission)
+    wanted = read_sample(Archive(paths.RAW), s.competition.sample_submission)
     blend = blended(s)
     everyone = tables.targets(tables.read(paths.FOLDS), blend.classes, s.competition.task)
     ask = question(s, everyone)
@@ -90,7 +90,7 @@ def out_of_fold_rows(s: SimpleNamespace) -> tuple[pd.DataFrame, np.ndarray, np.n
 
 def scores(
     ask: Question, rows: pd.DataFrame, truth: np.ndarray, predicted: np.ndarray
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """The competition's metric over all out-of-fold rows, and the usual ones of its task.
 
     Nothing where no row validates.

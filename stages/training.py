@@ -13,6 +13,7 @@ from torch import nn
 
 from stages import paths, records, resume
 from stages.competition import tables
+from stages.errors import UserError
 from stages.images.loading import Views, resolve_workers
 from stages.images.pack import Pack
 from stages.learner import activations, checkpoint, fitting, hardware
@@ -24,6 +25,8 @@ from stages.learner.network import Network
 from stages.learner.progress import Progress
 from stages.learner.stepper import Learner
 from stages.settings import Step
+
+FEWEST = 2  # rows to train on: BatchNorm has no variance of one
 
 
 def new_head(fold: str, s: SimpleNamespace) -> tuple[Header, nn.Module]:
@@ -57,10 +60,26 @@ def scale_of(fold: str, names: list[str]) -> tuple[list[float], list[float]]:
     return numbers.mean(axis=0).tolist(), np.where(spread > 0, spread, 1).tolist()
 
 
+def of_fold(fold: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows that `fold` trains on, and those that it validates.
+
+    Raises:
+        UserError: it trains on too few.
+
+    """
+    train, valid = tables.of_fold(tables.read(paths.FOLDS), fold)
+    if len(train) < FEWEST:
+        raise UserError(
+            f"fold {fold} has {len(train)} row to train on, and BatchNorm needs {FEWEST}; label "
+            "more images, or set folds to [full]."
+        )
+    return train, valid
+
+
 def activation_data(fold: str, header: Header, s: SimpleNamespace) -> ActivationData:
     """The activations of a fold's rows."""
     pairs = []
-    for rows in tables.of_fold(tables.read(paths.FOLDS), fold):
+    for rows in of_fold(fold):
         targets = torch.tensor(tables.targets(rows, header.classes, header.task))
         pairs.append((activations.read(paths.ACTIVATIONS, rows["image"]), targets))
     return ActivationData(*pairs, batch_size=s.head.batch_size, seed=s.seed)
@@ -80,12 +99,19 @@ def head_learner(header: Header, head: nn.Module, s: SimpleNamespace) -> Learner
 
 
 def load(fold: str, stage: str, s: SimpleNamespace) -> tuple[Header, Network]:
-    """The network that `stage` left for `fold`, placed on the device."""
+    """The network that `stage` left for `fold`, placed on the device.
+
+    Raises:
+        UserError: it was trained for other classes or another task than there are now.
+
+    """
     path = paths.model(fold, stage)
+    header = checkpoint.read_header(path)
+    header.check_purpose(path, s.competition.task, tables.classes(paths.CLASSES))
     network = checkpoint.load_network(path, paths.BACKBONE)
     network.place(hardware.resolve_device(s.runtime.device), s.model.precision)
     network.freeze_batchnorm = s.model.freeze_batchnorm
-    return checkpoint.read_header(path), network
+    return header, network
 
 
 def image_data(fold: str, header: Header, batch_size: int, s: SimpleNamespace) -> ImageData:

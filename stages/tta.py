@@ -64,7 +64,7 @@ def predict(
 
 def score(
     names: Sequence[str], truth: np.ndarray, mean: np.ndarray, prefix: str = ""
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """The metrics named, over the whole set."""
     return {f"{prefix}{name}": metrics.score(name, truth, mean) for name in names}
 

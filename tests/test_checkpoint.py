@@ -127,6 +127,11 @@ def test_another_architectures_backbone_is_refused_by_name(network, path, tmp_pa
         checkpoint.load_network(path, other)
 
 
+def test_a_checkpoint_of_another_task_is_refused(path):
+    with pytest.raises(UserError, match=r"for multiclass, and the task is multilabel; run `dvc "):
+        HEADER.check_purpose(path, "multilabel", HEADER.classes)
+
+
 def test_a_checkpoint_without_its_tensors_is_refused(network, backbone, path):
     tensors = {f"head.{name}": t for name, t in network.head.state_dict().items()}
     del tensors["head.2.weight"]

@@ -115,7 +115,10 @@ def test_an_image_of_another_folder_does_not_count(tmp_path):
     [
         (b"", "is not a csv"),
         ("id,breed\na,Caf\u00e9\n".encode("latin-1"), "is not a csv in UTF-8"),
-        (b"id,breed\n", "has no rows"),
+        (b"id,breed\n", "has no rows, only a header"),
+        (b"id;breed\na;pug\n", r"has ';' between its cells; save it with commas"),
+        (b"id\tbreed\na\tpug, old\n", r"has '.t' between its cells"),
+        (b"id,breed,breed\na,pug,tan\n", "has more than one column 'breed'"),
     ],
 )
 def test_a_csv_that_cannot_be_read_is_named(tmp_path, csv, fault):
@@ -134,23 +137,32 @@ def test_a_row_with_a_cell_too_many_does_not_shift_the_columns(tmp_path):
 
 
 MULTI = {"task": "multilabel", "label_columns": ["x", "y"]}
+MEND = "; mend it or take it out."
 
 
 @pytest.mark.parametrize(
     ("csv", "change", "sentence"),
     [
-        ("id,breed\na,boxer\nb,\n", {}, "labels.csv: no label for id 'b'."),
-        ("id,breed\na,\"box\ter\"\n", {}, r"labels.csv: label 'box\ter' holds a tab for id 'a'."),
+        ("id,breed\na,boxer\nb,\n", {}, "labels.csv: no label for id 'b'" + MEND),
+        ("id,breed\na,\" \"\nb,\n", {},
+         "labels.csv: no label for id 'a', the first of 2 such rows" + MEND),
+        ("id,breed\na,\"box\ter\"\n", {},
+         r"labels.csv: label 'box\ter' holds a tab for id 'a'" + MEND),
         ("id,x,y\na,1,1\n", {"label_columns": ["x", "y"]},
-         "labels.csv: 2 of the columns x, y are 1 instead of one for id 'a'."),
+         "labels.csv: 2 of the columns x, y are 1 instead of one for id 'a'" + MEND),
         ("id,x,y\na,1,0\nb,0,0\n", {"label_columns": ["x", "y"]},
-         "labels.csv: 0 of the columns x, y are 1 instead of one for id 'b'."),
-        ("id,x,y\na,1,0.5\n", MULTI, "labels.csv: column y is '0.5' instead of 0 or 1 for id 'a'."),
-        ("id,x,y\na,1,\n", MULTI, "labels.csv: column y is '' instead of 0 or 1 for id 'a'."),
+         "labels.csv: 0 of the columns x, y are 1 instead of one for id 'b'" + MEND),
+        ("id,x,y\na,1,0.5\n", MULTI,
+         "labels.csv: column y is '0.5' instead of 0 or 1 for id 'a'" + MEND),
+        ("id,x,y\na,1,\n", MULTI, "labels.csv: column y is '' instead of 0 or 1 for id 'a'" + MEND),
         ("id,breed\na,tall\n", {"task": "regression"},
-         "labels.csv: 'tall' is not a number for id 'a'."),
+         "labels.csv: 'tall' is not a number for id 'a'" + MEND),
         ("id,breed\na,nan\n", {"task": "regression"},
-         "labels.csv: 'nan' is not a number for id 'a'."),
+         "labels.csv: 'nan' is not a number for id 'a'" + MEND),
+        ("id,breed\na,-inf\n", {"task": "regression"},
+         "labels.csv: '-inf' is not a number for id 'a'" + MEND),
+        ("id,breed\na,1e39\n", {"task": "regression"},
+         "labels.csv: '1e39' is too large a number to train towards for id 'a'" + MEND),
         ("", {"labels": "folders"},
          "a.jpg lies in no folder of 'train'; with labels: folders each class has one: check "
          "competition.train_images."),
@@ -166,13 +178,73 @@ def test_a_label_that_the_task_does_not_take_is_named(tmp_path, csv, change, sen
 
 def test_one_class_alone_is_refused(tmp_path):
     found = table(tmp_path, "id,breed\na,pug\nb,pug\n")
-    with pytest.raises(UserError, match="every label is 'pug'; there must be two classes or more"):
+    with pytest.raises(
+        UserError, match="every label is 'pug'; there must be two or more: check labels"
+    ):
         labels.classes(found, LAYOUTS["csv, ids without suffix (dog breeds)"].competition)
 
 
+def test_one_number_alone_is_refused(tmp_path):
+    found = table(tmp_path, "id,breed\na,5\nb,5.0\n", task="regression")
+    with pytest.raises(UserError, match="every label is '5'; there must be two or more"):
+        labels.classes(found, LAYOUTS["ratings scored by kappa (blindness)"].competition)
+
+
 def test_true_and_false_and_decimals_are_flags(tmp_path):
-    found = rows(tmp_path, "id,x,y\na,True,0.0\nb,1.0,False\n", **MULTI)
+    found = rows(tmp_path, "id,x,y\na,True,0.0\nb,1.0,FALSE\n", **MULTI)
     assert [r[2] for r in found] == ["x", "x"]
+
+
+@pytest.mark.parametrize("cell", ["", '" "', '" | "'])
+def test_a_cell_without_tags_is_a_row_without_tags(tmp_path, cell):
+    change = {"task": "multilabel", "label_separator": "|"}
+    assert rows(tmp_path, f"id,breed\na,{cell}\nb,tan | pug\n", **change)[0][2] == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "one", "other"),
+    [
+        ({"task": "multilabel", "label_separator": " "}, "tan pug", "pug tan"),
+        ({"task": "regression"}, "5", "5.0"),
+    ],
+)
+def test_labels_that_mean_the_same_agree(tmp_path, change, one, other):
+    found = table(tmp_path, f"id,breed\na,{one}\na,{other}\n", **change)
+    assert len(labels.once(found, "labels.csv")) == 1
+
+
+def test_an_image_in_two_groups_is_refused(tmp_path):
+    found = table(tmp_path, "id,breed,who\na,pug,x\na,pug,y\n", group_column="who")
+    with pytest.raises(UserError, match=r"'train/a\.jpg' with 'pug', 'x' and 'pug', 'y'; keep one"):
+        labels.once(found, "labels.csv")
+
+
+@pytest.mark.parametrize("second", ["pug ", "Ca\u0301o"])
+def test_classes_that_look_alike_are_refused(tmp_path, second):
+    found = table(tmp_path, f"id,breed\na,{second}\nb,pug\nb,C\u00e1o\n")
+    with pytest.raises(UserError, match=r"^labels\.csv spells 1 classes in more than one way"):
+        labels.classes(found, LAYOUTS["csv, ids without suffix (dog breeds)"].competition)
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", "auto"])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), (" a ", "a"), (" a", " a"), ("a ", "a ")],
+)
+def test_an_id_finds_its_image_but_for_spaces_and_unicode_form(tmp_path, name, file, suffix):
+    images = [f"train/{file}.jpg", "train/b.jpg"]
+    assert rows(tmp_path, f"id,breed\n{name},pug\n", images, suffix=suffix) == [
+        [name, images[0], "pug"]
+    ]
+
+
+def test_an_id_takes_the_image_that_is_spelled_as_it_is(tmp_path):
+    images = ["train/a.jpg", "train/a .jpg", f"train/{COMPOSED}.jpg", f"train/{DECOMPOSED}.jpg"]
+    csv = f"id,breed\na ,pug\na,pug\n{DECOMPOSED},pug\n{COMPOSED},pug\n"
+    assert [r[1] for r in rows(tmp_path, csv, images)] == [images[i] for i in (1, 0, 3, 2)]
 
 
 def test_a_repeated_tag_counts_once(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,37 @@ def test_lr_auto_without_a_slope_asks_for_a_number(copied: Path) -> None:
     result = run_stage(copied, "augment", "0")
     assert result.exit_code == 1
     assert "give the rate as a number" in result.output
+
+
+@pytest.mark.parametrize(
+    ("classes", "difference"),
+    [
+        (["green sea", "blue", "red"], "3 classes, and there are 3: number 1 is 'green sea' there"),
+        (["blue", "green sea"], "2 classes, and there are 3: number 3 is missing there and 'red'"),
+        ([*CLASSES, "white"], "4 classes, and there are 3: number 4 is 'white' there and missing"),
+    ],
+)
+def test_a_model_of_other_classes_is_refused(
+    copied: Path, classes: list[str], difference: str
+) -> None:
+    path, before = model(copied, "unfreeze"), copied / "data/predictions/0/test.csv"
+    header, tensors = checkpoint.read_header(path), checkpoint.load_file(path)
+    checkpoint.save(path, replace(header, classes=classes), tensors)
+    before.unlink()
+    result = run_stage(copied, "tta", "0")
+    assert result.exit_code == 1
+    assert f"unfreeze.safetensors was trained for {difference}" in result.output
+    assert "run `dvc repro` so that it is trained anew." in result.output
+    assert not before.exists()
+
+
+def test_a_model_of_another_architecture_is_refused(copied: Path) -> None:
+    path = model(copied, "progressive")
+    header, tensors = checkpoint.read_header(path), checkpoint.load_file(path)
+    checkpoint.save(path, replace(header, architecture="resnet34"), tensors)
+    result = run_stage(copied, "unfreeze", "0")
+    assert result.exit_code == 1
+    assert "progressive.safetensors is a resnet34 and" in result.output
 
 
 def test_a_mistyped_key_stops_the_first_stage(competition: Path, tmp_path: Path) -> None:

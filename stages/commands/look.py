@@ -61,9 +61,9 @@ def _of_files(
     archive: Archive, rows: pd.DataFrame, classes: list[str], c: Competition
 ) -> Iterator[tuple[str, str]]:
     from stages.competition import cells, forms, lookup
-    from stages.competition.csv_files import read_csv
+    from stages.competition.csv_files import read_sample
 
-    sample = read_csv(archive, c.sample_submission)
+    sample = read_sample(archive, c.sample_submission)
     ids = sample.iloc[:, 0]
     found = lookup.find(ids, c.test_images, archive, c.suffix)
     for name, folders in (("images", c.train_images), ("", c.test_images)):

@@ -12,7 +12,6 @@ from ruamel.yaml import YAML
 from stages import params, paths
 from stages.competition import ledger, provenance, submissions
 from stages.competition.ledger import LEDGER
-
 from stages.competition.submissions import Submission
 from stages.errors import UserError
 from stages.settings import Settings
@@ -82,7 +81,7 @@ def check_locked(file: Path) -> None:
         UserError: the pipeline makes no such file, or another one.
 
     """
-    stages = YAML(typ="safe", pure=True).load(LOCK.read_bytes())["stages"]
+    stages = YAML(typ="safe", pure=True).load(paths.LOCK.read_bytes())["stages"]
     outs = {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", [])}
     if file.as_posix() not in outs:
         raise UserError(f"{file} is not in dvc.lock; run dvc repro, or submit what it wrote.")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 SEPARATOR = "\t"
+LARGEST = float(np.finfo(np.float32).max)
 Row = Sequence[str]
 
 
@@ -31,15 +32,20 @@ def reader(task: str, columns: list[str], separator: str | None) -> Callable[[Ro
         return _one_class if len(columns) == 1 else lambda row: _one_hot(row, columns)
     if separator is None:
         return lambda row: SEPARATOR.join(_ones(row, columns))
-    return lambda row: SEPARATOR.join(dict.fromkeys(filter(None, row[0].split(separator))))
+    return lambda row: _tags(row[0], separator)
 
 
 def _one_class(row: Row) -> str:
-    if not row[0]:
+    if not row[0].strip():
         raise ValueError("no label")
     if SEPARATOR in row[0]:
         raise ValueError(f"label {row[0]!r} holds a tab")
     return row[0]
+
+
+def _tags(text: str, separator: str) -> str:
+    """Each tag once, sorted: two rows that differ in the order alone agree."""
+    return SEPARATOR.join(sorted({name.strip() for name in text.split(separator)} - {""}))
 
 
 def _one_hot(row: Row, columns: list[str]) -> str:
@@ -51,22 +57,29 @@ def _one_hot(row: Row, columns: list[str]) -> str:
 
 def _ones(row: Row, columns: list[str]) -> list[str]:
     """The columns whose value is 1; the others must be 0."""
-    bits = {"0": False, "1": True, "0.0": False, "1.0": True, "False": False, "True": True}
+    bits = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
     for name, value in zip(columns, row, strict=True):
-        if value not in bits:
+        if value.strip().lower() not in bits:
             raise ValueError(f"column {name} is {value!r} instead of 0 or 1")
-    return [name for name, value in zip(columns, row, strict=True) if bits[value]]
+    values = [bits[value.strip().lower()] for value in row]
+    return [name for name, one in zip(columns, values, strict=True) if one]
 
 
 def _numbers(row: Row) -> str:
-    for value in row:
-        try:
-            finite = math.isfinite(float(value))
-        except ValueError:
-            finite = False
-        if not finite:
-            raise ValueError(f"{value!r} is not a number")
-    return SEPARATOR.join(row)
+    return SEPARATOR.join(map(_number, row))
+
+
+def _number(text: str) -> str:
+    """A number in one spelling: 5, 5.0 and 05 agree."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is not a number")
+    if abs(value) > LARGEST:
+        raise ValueError(f"{text!r} is too large a number to train towards")
+    return repr(value).removesuffix(".0")
 
 
 def targets(found: Iterable[str], classes: Sequence[str], task: str) -> np.ndarray:

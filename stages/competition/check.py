@@ -12,7 +12,7 @@ import pandas as pd
 from stages import paths
 from stages.competition import lookup, predictions, tables
 from stages.competition.archive import Archive
-from stages.competition.csv_files import parse, read_csv
+from stages.competition.csv_files import parse, read_sample
 from stages.competition.forms import Form, form_of
 from stages.errors import UserError, some
 from stages.settings import Competition, Settings
@@ -42,7 +42,7 @@ def faults_of(path: Path, s: Settings) -> list[str]:
     for needed in (paths.FOLDS, paths.CLASSES):
         if not needed.exists():
             raise UserError(f"{needed} is not there yet; run `dvc repro split` first.")
-    sample = read_csv(Archive(paths.RAW), s.competition.sample_submission)
+    sample = read_sample(Archive(paths.RAW), s.competition.sample_submission)
     classes = tables.classes(paths.CLASSES)
     truth = tables.targets(tables.read(paths.FOLDS), classes, s.competition.task)
     form = form_of(sample.columns[1:], classes, s.competition, truth)
@@ -52,7 +52,7 @@ def faults_of(path: Path, s: Settings) -> list[str]:
 def notes(c: Competition) -> list[str]:
     """Where the competition's sample submission and its images disagree; sentences."""
     archive = Archive(paths.RAW)
-    ids = read_csv(archive, c.sample_submission).iloc[:, 0]
+    ids = read_sample(archive, c.sample_submission).iloc[:, 0]
     found = lookup.find(ids, c.test_images, archive, c.suffix)
     return list(lookup.differences(ids, found, archive, c))
 

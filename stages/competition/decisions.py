@@ -118,7 +118,7 @@ def out_of_sample(
 
 def scores(
     ask: Question, truth: np.ndarray, predictions: np.ndarray, parts: np.ndarray
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """The metric, and where something is chosen also the flattering figure, `_naive`.
 
     The first is of decisions by rules of other rows, the second by the rule of these very rows,

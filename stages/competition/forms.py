@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from stages.competition import metrics
+from stages.competition.names import plain
 from stages.errors import UserError, some
 
 SUM_TOLERANCE = 1e-4
@@ -174,10 +175,10 @@ def form_of(
     if c.positive_class is not None:
         return _of_positive(columns, classes, c)
     reads = metrics.find(c.metric).reads
-    if set(columns) == set(classes) and reads != "ranking":
-        takes = [classes.index(name) for name in columns]
-        sums = c.task == "multiclass"
-        return Columns(columns, columns, 0, 1, reads == "classes", sums, takes)
+    if _alike(columns, classes) and reads != "ranking":
+        takes = _places(columns, classes)
+        named = [classes[i] for i in takes]
+        return Columns(columns, named, 0, 1, reads == "classes", c.task == "multiclass", takes)
     if len(columns) == 1 and reads != "probabilities":
         return _of_names(columns[0], classes, c, reads)
     raise UserError(
@@ -185,6 +186,16 @@ def form_of(
         f"({some(classes)}), whose {reads} competition.metric {c.metric} reads"
         f"{_one_column_hint(columns, classes)}."
     )
+
+
+def _alike(columns: list[str], classes: list[str]) -> bool:
+    return sorted(map(plain, columns)) == sorted(map(plain, classes))
+
+
+def _places(columns: list[str], classes: list[str]) -> list[int]:
+    """Each column's place among the classes, by name."""
+    place = {plain(name): i for i, name in enumerate(classes)}
+    return [place[plain(name)] for name in columns]
 
 
 def _one_column_hint(columns: list[str], classes: list[str]) -> str:
@@ -196,12 +207,12 @@ def _of_numbers(
     columns: list[str], classes: list[str], c: SimpleNamespace, truth: np.ndarray
 ) -> Columns:
     """A regression's numbers, at most a range beyond those of the labels; ratings within them."""
-    if len(columns) != len(classes) or (len(columns) > 1 and set(columns) != set(classes)):
+    if len(columns) != len(classes) or (len(columns) > 1 and not _alike(columns, classes)):
         raise UserError(
             f"the sample submission's columns ({some(columns)}) are not the numbers of the labels "
             f"({some(classes)}): check competition.label_columns."
         )
-    takes = [classes.index(name) for name in columns] if len(columns) > 1 else [0]
+    takes = _places(columns, classes) if len(columns) > 1 else [0]
     low, high = float(truth.min()), float(truth.max())
     ratings = c.metric == "qwk"
     span = 0 if ratings else high - low

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from types import SimpleNamespace
+from unicodedata import normalize
 
 import pandas as pd
 
 from stages.competition import cells, lookup
 from stages.competition.archive import Archive
 from stages.competition.csv_files import column, read_csv
+from stages.competition.folds import TRAIN_ONLY
+from stages.competition.names import plain
 from stages.errors import UserError
+
+MISSING = frozenset({"na", "n/a", "nan", "none", "null"})
 
 
 def table(archive: Archive, c: SimpleNamespace) -> pd.DataFrame:
@@ -34,10 +40,12 @@ def once(rows: pd.DataFrame, file: str) -> pd.DataFrame:
         UserError: rows of one image that contradict each other, the first of them named.
 
     """
-    kept = rows.drop_duplicates(["image", "label"])
+    about = [name for name in ("label", "group") if name in rows]
+    kept = rows.drop_duplicates(["image", *about])
     if len(twice := kept[kept.duplicated("image", keep=False)]):
         image = twice["image"].iloc[0]
-        said = " and ".join(map(repr, twice.loc[twice["image"] == image, "label"]))
+        found = twice.loc[twice["image"] == image, about].to_numpy()
+        said = " and ".join(", ".join(map(repr, row)) for row in found)
         raise UserError(
             f"{file} labels {twice['image'].nunique()} images in more than one way, the first is "
             f"{image!r} with {said}; keep one row of each."
@@ -52,16 +60,71 @@ def classes(rows: pd.DataFrame, c: SimpleNamespace) -> list[str]:
     all are whole numbers.
 
     Raises:
-        UserError: there is only one class.
+        UserError: all labels are the same, or two differ in a way that no one can see.
 
     """
-    if len(c.label_columns) > 1 or c.task == "regression":
-        return list(c.label_columns) or ["value"]
-    found = {name for cell in rows["label"] for name in cells.split(cell)}
+    listed = len(c.label_columns) > 1 or c.task == "regression"
+    found = {name for cell in rows["label"] for name in ([cell] if listed else cells.split(cell))}
     if len(found) < 2:
-        raise UserError(f"every label is {', '.join(found)!r}; there must be two classes or more.")
+        only = ", ".join(found).replace(cells.SEPARATOR, ", ")
+        raise UserError(f"every label is {only!r}; there must be two or more: check {c.labels}.")
+    if listed:
+        return list(c.label_columns) or ["value"]
+    _check_spelling(found, c.labels)
     numbers = all(re.fullmatch(r"\d+", name) for name in found)
     return sorted(found, key=lambda name: (int(name), name) if numbers else name)
+
+
+def _check_spelling(found: set[str], file: str) -> None:
+    """Refuse names that look alike.
+
+    Raises:
+        UserError: two differ in spaces around them, or in their Unicode form, alone.
+
+    """
+    by_plain: dict[str, list[str]] = {}
+    for name in sorted(found):
+        by_plain.setdefault(plain(name), []).append(name)
+    if several := [spelled for spelled in by_plain.values() if len(spelled) > 1]:
+        raise UserError(
+            f"{file} spells {len(several)} classes in more than one way, the first as "
+            f"{' and '.join(map(ascii, several[0]))}: they differ in spaces around the name or in "
+            "their Unicode form alone; spell each in one way."
+        )
+
+
+def remarks(rows: pd.DataFrame, names: list[str], c: SimpleNamespace) -> Iterator[str]:
+    """What is odd about the classes of rows that have their folds; sentences."""
+    if c.task == "regression":
+        return
+    of_class = rows.assign(name=rows["label"].map(cells.split)).explode("name").groupby("name")
+    count = of_class.size()
+    if len(c.label_columns) < 2:
+        yield from _doubtful(count, c.labels)
+    if never := [name for name in names if name not in count]:
+        yield f"{len(never)} classes have no row, the first is {never[0]!r}: they are not learned."
+    yield from _unlearned(of_class["fold"].agg(["min", "max"]).reindex(names))
+
+
+def _doubtful(count: pd.Series, file: str) -> Iterator[str]:
+    """Classes by the names that programs write for a missing value."""
+    for name, rows in count.items():
+        if name.lower() in MISSING:
+            yield (
+                f"{name!r} is taken for the name of a class, of {rows} rows: if it means that "
+                f"there is no label, take those rows out of {file}."
+            )
+
+
+def _unlearned(folds: pd.DataFrame) -> Iterator[str]:
+    """Classes whose rows are all in one fold, from the lowest and the highest fold of each."""
+    alone = folds.loc[(folds["min"] == folds["max"]) & (folds["min"] != TRAIN_ONLY), "min"]
+    if len(alone):
+        yield (
+            f"{len(alone)} classes have all their rows in one fold, the first is "
+            f"{alone.index[0]!r} in fold {alone.iloc[0]:.0f}: that fold's model is validated on "
+            "them but cannot learn them; train other folds too, or full."
+        )
 
 
 def _of_csv(archive: Archive, c: SimpleNamespace) -> pd.DataFrame:
@@ -98,25 +161,28 @@ def _label_of(path: str, c: SimpleNamespace) -> str:
                 f"{path} lies in no folder of {c.train_images!r}; with labels: folders each class "
                 "has one: check competition.train_images."
             )
-        return folder
+        return normalize("NFC", folder)
     found = re.search(c.label_pattern, path)
     if not found or not found.group(1):
         raise UserError(f"competition.label_pattern {c.label_pattern!r} finds nothing in {path!r}.")
-    return found.group(1)
+    return normalize("NFC", found.group(1))
 
 
 def _checked(given: pd.DataFrame, ids: pd.Series, c: SimpleNamespace) -> list[str]:
     """One cell a row from the label's columns, checked.
 
     Raises:
-        UserError: the first cell that is not what the task takes, with its id.
+        UserError: cells that are not what the task takes, counted, the first with its id.
 
     """
     read = cells.reader(c.task, list(given.columns), c.label_separator)
-    result = []
+    result, wrong = [], []
     for name, row in zip(ids, given.itertuples(index=False, name=None), strict=True):
         try:
             result.append(read(row))
         except ValueError as error:
-            raise UserError(f"{c.labels}: {error} for id {name!r}.") from None
+            wrong.append(f"{error} for id {name!r}")
+    if wrong:
+        more = f", the first of {len(wrong)} such rows" if len(wrong) > 1 else ""
+        raise UserError(f"{c.labels}: {wrong[0]}{more}; mend it or take it out.")
     return result

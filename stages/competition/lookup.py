@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from types import SimpleNamespace
 
 from stages.competition.archive import Archive
+from stages.competition.names import plain
 from stages.errors import UserError
 
 Folders = str | Sequence[str]
@@ -64,13 +66,20 @@ def required(ids: Sequence[str], folders: Folders, archive: Archive, suffix: str
 def find(ids: Sequence[str], folders: Folders, archive: Archive, suffix: str) -> list[str | None]:
     """The image of each id, or None; with suffix auto, the one image that the id names.
 
+    The image spelled as the id is, or else the one that differs from it by spaces around the name
+    or by its Unicode form alone.
+
     Raises:
         UserError: an id with several images.
 
     """
     auto = suffix == "auto"
-    known = _by_id(images(archive, folders), bare=auto)
-    found = [known.get(i if auto else i + suffix, []) for i in ids]
+    end = "" if auto else suffix
+    exact = _by_id(images(archive, folders), bare=auto)
+    alike: dict[str, list[str]] = {}
+    for name, several in exact.items():
+        alike.setdefault(plain(name), []).extend(several)
+    found = [exact.get(i + end) or alike.get(plain(i) + end, []) for i in ids]
     for name, several in zip(ids, found, strict=True):
         if len(several) > 1:
             raise UserError(
@@ -85,6 +94,11 @@ def differences(
 ) -> Iterator[str]:
     """What the sample submission asks for and has no image, and the other way round; sentences."""
     where = _names(c.test_images)
+    if repeated := [i for i, count in Counter(ids).items() if count > 1]:
+        yield (
+            f"{len(repeated)} ids are in {c.sample_submission} more than once, the first is "
+            f"{repeated[0]!r}: each of their rows gets the same prediction."
+        )
     if missing := [i for i, image in zip(ids, found, strict=True) if image is None]:
         yield (
             f"{len(missing)} of {len(found)} ids of {c.sample_submission} have no image in "

@@ -8,7 +8,8 @@ truth is (N,) class numbers of a multiclass task, (N, C) zeros and ones of a mul
     ranking         (N, k) class numbers, the best first, none twice
     numbers         (N, T)
 
-and stages/competition/decisions.py makes it from predictions. No score is NaN.
+and stages/competition/decisions.py makes it from predictions. No score is NaN; one that the rows
+leave undefined is None.
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ def log_loss(truth: np.ndarray, probabilities: np.ndarray) -> float:
     return float(-np.log(p.clip(CERTAIN, 1 - CERTAIN)).mean())
 
 
-def auc(truth: np.ndarray, probabilities: np.ndarray, positive: int = 1) -> float:
+def auc(truth: np.ndarray, probabilities: np.ndarray, positive: int = 1) -> float | None:
     """Area under the ROC curve: the mean of the columns, a class against the rest.
 
     Of two classes only the column of the `positive` one counts. A column whose truth is all
-    alike has no curve and is left out, which is said; if all are, this is chance, 0.5.
+    alike has no curve and is left out, which is said; None if all are.
     """
     if truth.ndim == 1:
         kept = [positive] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
@@ -56,13 +57,15 @@ def auc(truth: np.ndarray, probabilities: np.ndarray, positive: int = 1) -> floa
     if not mixed.all():
         warnings.warn(
             f"AUC leaves out {(~mixed).sum()} of {len(mixed)} classes, which are in all of the "
-            f"{len(truth)} rows or in none{'; chance, 0.5, stands for it' * (not mixed.any())}",
+            f"{len(truth)} rows or in none{'; so there is none' * (not mixed.any())}",
             stacklevel=3,
         )
+    if not mixed.any():
+        return None
     from sklearn.metrics import roc_auc_score
 
     columns = zip(truth.T[mixed], probabilities.T[mixed], strict=True)
-    return float(np.mean([roc_auc_score(true, p) for true, p in columns] or [0.5]))
+    return float(np.mean([roc_auc_score(true, p) for true, p in columns]))
 
 
 def accuracy(truth: np.ndarray, classes: np.ndarray) -> float:
@@ -150,7 +153,7 @@ class Metric:
     tasks: tuple[str, ...]
     reads: Literal["probabilities", "classes", "ranking", "numbers"]
     greater_is_better: bool
-    score: Callable[..., float]
+    score: Callable[..., float | None]
     """From truth and what the metric reads."""
     most: int | None = None
     """How many classes count in a ranking."""
@@ -195,7 +198,7 @@ def find(name: str) -> Metric:
     return METRICS[name]
 
 
-def score(name: str, truth: np.ndarray, given: np.ndarray, **about: int) -> float:
+def score(name: str, truth: np.ndarray, given: np.ndarray, **about: int) -> float | None:
     """One metric of what it reads; `about`: what else it takes (`positive` of auc).
 
     Raises:

@@ -65,8 +65,9 @@ def made(commit: str) -> Made:
     lock = hashlib.sha256(_at(name, paths.LOCK)).hexdigest()
     results = json.loads(_at(name, paths.metrics("submission")))
     metric = YAML(typ="safe", pure=True).load(_at(name, paths.PARAMS))["competition"]["metric"]
-    cv = results.get(f"cv_{metric}", "")
-    return Made(name[:DIGITS], lock[:DIGITS], results["sha256"], metric, str(cv))
+    cv = results.get(f"cv_{metric}")
+    cv = "" if cv is None else str(cv)  # the rows may leave a metric undefined
+    return Made(name[:DIGITS], lock[:DIGITS], results["sha256"], metric, cv)
 
 
 def message(about: Made, note: str = "") -> str:

@@ -23,5 +23,6 @@ def complete(wanted: Sequence[str], ids: Sequence[str], values: np.ndarray) -> n
 def fill(sample: pd.DataFrame, form: Form, decided: np.ndarray) -> pd.DataFrame:
     """The submission for what was decided upon each row of the sample."""
     table = form.write(decided)
-    table.insert(0, sample.columns[0], sample.iloc[:, 0].to_numpy())
+    ids = sample.iloc[:, 0].to_numpy()
+    table.insert(0, sample.columns[0], ids, allow_duplicates=True)  # a class may be called id
     return table

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,26 @@ class Header:
         """The same, after more training; a backbone once trained stays in the file."""
         trained = "all" if "all" in (self.trained, layers) else "head"
         return replace(self, size=size, trained=trained)
+
+    def check_purpose(self, path: Path, task: str, classes: list[str]) -> None:
+        """Refuse the checkpoint at `path` if it was trained for something else.
+
+        Raises:
+            UserError: its task or its classes, or their order, are not these.
+
+        """
+        remedy = "run `dvc repro` so that it is trained anew"
+        if self.task != task:
+            raise UserError(
+                f"{path} was trained for {self.task}, and the task is {task}; {remedy}."
+            )
+        if self.classes != classes:
+            pairs = zip_longest(map(repr, self.classes), map(repr, classes), fillvalue="missing")
+            place, (its, ours) = next((i, p) for i, p in enumerate(pairs, 1) if p[0] != p[1])
+            raise UserError(
+                f"{path} was trained for {len(self.classes)} classes, and there are "
+                f"{len(classes)}: number {place} is {its} there and {ours} here; {remedy}."
+            )
 
 
 def save(path: Path, header: Header | BackboneHeader, tensors: Tensors) -> None:
