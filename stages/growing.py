@@ -21,7 +21,7 @@ class Growing(AbstractContextManager):
     """
 
     def __init__(self, kept: Kept, *names: str) -> None:
-        self.kept, self._note = kept, f"{names[0]}.json"
+        self.kept, self._note, self._noted = kept, f"{names[0]}.json", True
         note = kept.folder / self._note
         sizes = json.loads(note.read_text("utf-8")) if note.exists() else {}
         mode = "rb" if kept.done else "a+b"  # what is done is shared with its place among the outs
@@ -37,6 +37,7 @@ class Growing(AbstractContextManager):
     def append(self, name: str, data: bytes) -> None:
         """Write at the end of a file."""
         self.files[name].write(data)
+        self._noted = False
 
     def after_step(self) -> None:
         """Called when all files are whole: note it, if it is time to."""
@@ -50,10 +51,11 @@ class Growing(AbstractContextManager):
                 file.flush()
                 os.fsync(file.fileno())
             part.write_text(json.dumps({name: self.size(name) for name in self.files}))
+        self._noted = True
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Note all, unless something failed; what is not yet written may be what fails."""
-        if kind is None and not self.kept.done:
+        """Note the rest, unless something failed; what is not yet written may be what fails."""
+        if kind is None and not self._noted:
             self.note()
         for file in self.files.values():
             with suppress(OSError):

@@ -73,6 +73,7 @@ class Progress(History):
             self.trained = "all"
         if self._place and self._fit == self._place.fit:
             stepper.restore(self._tensors, self._place.step, self._place.scaler)
+            self._tensors = {}
         return not self._place or self._fit >= self._place.fit
 
     def after_step(self) -> None:
@@ -85,7 +86,10 @@ class Progress(History):
         stepper = self._stepper
         if stepper is None:  # there was no fit
             return
-        place = Place(self._fit, stepper.smoothed.count, self.rows, stepper.scaler.state_dict())
-        tensors = checkpoint.tensors_of(self.network, self.trained) | stepper.tensors()
-        with self.kept.writing(FILE) as part:
-            checkpoint.write(part, place, tensors)
+        rows, scaler = list(self.rows), stepper.scaler.state_dict()
+        place = Place(self._fit, stepper.smoothed.count, rows, scaler)
+        if place != self._place:
+            tensors = checkpoint.tensors_of(self.network, self.trained) | stepper.tensors()
+            with self.kept.writing(FILE) as part:
+                checkpoint.write(part, place, tensors)
+            self._place = place

@@ -1,0 +1,101 @@
+"""Real processes, really killed: `dvc repro` goes on, to the same bytes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.project import dvc, heeds_ctrl_c, write_competition, write_repository
+
+AGAIN = ("repro", "--force", "--single-item", "unfreeze@0")
+PROGRESS = "unfreeze@0-*/progress.safetensors"
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A repository that has trained, and that keeps what it does after every step."""
+    source = tmp_path_factory.mktemp("competition")
+    write_competition(source)
+    fits = [{"lr": [0.001, 0.003, 0.01], "cycles": 5, "cycle_len": 1, "cycle_mult": 2}]
+    changes = {"unfreeze.fits": fits, "augment.fits": [], "progressive.steps": []}
+    folder = write_repository(tmp_path_factory.mktemp("r") / "r", source, **changes)
+    path = folder / "stages/resume.py"
+    path.write_text(path.read_text().replace("EVERY = 5.0", "EVERY = 0.0").replace("100 ", "0 "))
+    dvc(folder, "repro", "unfreeze@0")
+    assert (folder / "data/models/0/unfreeze.safetensors").exists()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept(repository):
+    """What the run before kept is gone, or training would have nothing to do."""
+    shutil.rmtree(repository / "work/checkpoints")
+
+
+def start(folder):
+    """Start training anew, as a group of processes of its own."""
+    dvc_command = Path(sys.executable).parent / "dvc"
+    path = f"{dvc_command.parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.Popen(
+        [dvc_command, *AGAIN], cwd=folder, start_new_session=True, preexec_fn=heeds_ctrl_c,
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(folder)},
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def kept(folder):
+    """When the stage last kept what it has done; 0 if there is nothing."""
+    found = [p.stat().st_mtime_ns for p in (folder / "work/checkpoints").glob(PROGRESS)]
+    return max(found, default=0)
+
+
+def wait_until(true, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def recorded(folder):
+    """What DVC recorded, and the metrics."""
+    files = [folder / "dvc.lock", *sorted((folder / "metrics").rglob("*.json"))]
+    return [file.read_bytes() for file in files]
+
+
+def test_killed_in_every_way_it_ends_in_what_an_uninterrupted_run_recorded(repository):
+    expected = recorded(repository)
+    for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        before, running = kept(repository), start(repository)
+        wait_until(lambda before=before: kept(repository) > before)
+        os.killpg(running.pid, how)
+        output, _ = running.communicate()
+        assert running.returncode != 0
+        assert "Traceback" not in output
+        if how == signal.SIGINT:
+            assert "unfreeze@0 was interrupted; `dvc repro` goes on from there." in output
+        assert kept(repository) > 0
+    assert "goes on after" in dvc(repository, *AGAIN)
+    assert recorded(repository) == expected
+
+
+def test_beside_a_stage_that_outlived_dvc_nothing_is_written(repository):
+    expected, before, running = recorded(repository), kept(repository), start(repository)
+    wait_until(lambda: kept(repository) > before)
+    [stage] = [
+        p for p in psutil.Process(running.pid).children(recursive=True) if "stages.unfreeze" in
+        " ".join(p.cmdline())
+    ]  # fmt: skip
+    running.kill()
+    running.wait()
+    output = dvc(repository, *AGAIN)
+    assert f"unfreeze@0 still runs, as process {stage.pid}" in output
+    stage.kill()
+    stage.wait()
+    assert "goes on after" in dvc(repository, *AGAIN)
+    assert recorded(repository) == expected

@@ -1,0 +1,286 @@
+"""A killed stage goes on: the bytes of an uninterrupted run, and never another run's work."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from stages import command, fingerprint, resume
+from stages.errors import UserError
+from stages.growing import Growing, GrowingArray
+from stages.resume import Kept
+from tests.project import edit, run_all, run_stage, write_competition, write_project
+
+LONG = ["resize", "precompute", "augment", "progressive", "unfreeze", "tta"]
+OUTS = {
+    "resize": ["data/resized", "data/unreadable.csv"],
+    "precompute": ["data/activations"],
+    "augment": ["data/models/0/augment.safetensors", "data/history/0/augment.csv"],
+    "progressive": ["data/models/0/progressive.safetensors", "data/history/0/progressive.csv"],
+    "unfreeze": ["data/models/0/unfreeze.safetensors", "data/history/0/unfreeze.csv"],
+    "tta": ["data/predictions/0"],
+}
+
+
+class Killed(BaseException):
+    """The end of a process, as far as one process can play it."""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project whose stages have run, with an image that cannot be read."""
+    source, folder = tmp_path_factory.mktemp("competition"), tmp_path_factory.mktemp("finished")
+    write_competition(source)
+    (source / "train/004.jpg").write_text("no image")
+    write_project(folder, source, **{"screen.bad_images": "quarantine"})
+    run_all(folder, ["0"])
+    shutil.rmtree(folder / "work/checkpoints")
+    return folder
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "p")
+
+
+@pytest.fixture
+def _deadly(monkeypatch):
+    """Everything is kept at once, and each time the process dies right after."""
+    writing = Kept.writing
+
+    @resume.contextmanager
+    def and_die(kept, name):
+        with writing(kept, name) as part:
+            yield part
+        raise Killed
+
+    monkeypatch.setattr(resume, "EVERY", 0)
+    monkeypatch.setattr(resume, "SHARE", 0)
+    monkeypatch.setattr(Kept, "writing", and_die)
+
+
+def outs(folder, stage):
+    """The hash of each file that a stage wrote."""
+    paths = [p for out in OUTS[stage] for p in [folder / out, *(folder / out).rglob("*")]]
+    paths += (folder / "metrics").rglob(f"{stage}.json")
+    return {
+        p.relative_to(folder): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in paths
+        if p.is_file()
+    }
+
+
+def wipe(folder, stage):
+    """Delete the outs, as DVC does before it runs a stage."""
+    for out in OUTS[stage]:
+        path = folder / out
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def run_with_deaths(folder, stage, fold):
+    """Run a stage again and again until it ends; how often it died."""
+    for deaths in range(1000):
+        wipe(folder, stage)
+        try:
+            result = run_stage(folder, stage, *fold)
+        except Killed:
+            continue
+        assert result.exit_code == 0, result.output
+        return deaths
+    raise AssertionError("it never ended")
+
+
+@pytest.mark.usefixtures("_deadly")
+@pytest.mark.parametrize(
+    ("stage", "keeps"),
+    # 57 images; a batch of 56; an epoch of 5 steps; the same; 3 epochs; 9 and 12 images by twos
+    [("resize", 57), ("precompute", 1), ("augment", 5), ("progressive", 5), ("unfreeze", 15),
+     ("tta", 10)],
+)  # fmt: skip
+def test_a_stage_killed_after_every_single_step_ends_in_the_same_bytes(project, stage, keeps):
+    expected = outs(project, stage)
+    assert len(expected) >= 2
+    assert run_with_deaths(project, stage, ["0"] if stage not in LONG[:2] else []) == keeps
+    assert outs(project, stage) == expected
+
+
+def test_what_was_finished_but_not_recorded_is_not_done_again(project, monkeypatch):
+    """DVC was killed between the end of a stage and its record of it."""
+    assert run_stage(project, "unfreeze", "0").exit_code == 0
+    expected = outs(project, "unfreeze")
+    wipe(project, "unfreeze")
+    monkeypatch.setattr("stages.learner.stepper.Stepper.step", None)
+    assert run_stage(project, "unfreeze", "0").exit_code == 0
+    assert outs(project, "unfreeze") == expected
+
+
+def test_the_next_stage_frees_what_a_finished_one_kept(project):
+    run_stage(project, "resize")
+    assert [p.name[:7] for p in (project / "work/checkpoints").iterdir()] == ["resize-"]
+    run_stage(project, "screen")
+    assert list((project / "work/checkpoints").iterdir()) == []
+
+
+@pytest.mark.usefixtures("_deadly")
+def test_another_param_starts_anew_and_the_first_goes_on_where_it_was(project):
+    kept = project / "work/checkpoints"
+    for rate in (0.01, 0.02):
+        edit(project / "params.yaml", **{"augment.fits": [{"lr": rate, "cycles": 1}]})
+        for _ in range(2):
+            with pytest.raises(Killed):
+                run_stage(project, "augment", "0")
+    assert len(list(kept.iterdir())) == 2
+    edit(project / "params.yaml", **{"augment.fits": [{"lr": 0.01, "cycles": 1}]})
+    assert run_with_deaths(project, "augment", ["0"]) == 3  # of five steps, two are done
+    assert len(list(kept.iterdir())) == 1
+
+
+def test_a_damaged_checkpoint_is_told_and_the_stage_starts_anew(project):
+    expected = outs(project, "augment")
+    run_stage(project, "augment", "0")
+    [kept] = (project / "work/checkpoints").iterdir()
+    path = kept / "progress.safetensors"
+    for damaged in (path.read_bytes()[:1000], b"", b"{" * 100):
+        path.write_bytes(damaged)
+        wipe(project, "augment")
+        assert "is damaged: the stage starts anew" in run_stage(project, "augment", "0").output
+        assert outs(project, "augment") == expected
+
+
+def test_two_machines_of_one_result_are_both_recorded(tmp_path):
+    first = {"device": "Tesla T4", "threads": 2}
+    assert Kept(tmp_path).machines(first) == first
+    joined = {"device": "Tesla T4, then cpu", "threads": 2}
+    assert Kept(tmp_path).machines({"device": "cpu", "threads": 2}) == joined
+    assert Kept(tmp_path).machines({"device": "cpu", "threads": 2}) == joined
+
+
+def fingerprints(folder, monkeypatch, *stages):
+    monkeypatch.chdir(folder)
+    return [fingerprint.of(stage, "0") for stage in stages]
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ({"augment.fits": []}, {"augment"}),
+        ({"seed": 1}, {"augment", "tta"}),
+        ({"tta.augmented": 3}, {"tta"}),
+        ({"runtime.workers": 3}, set()),
+        ({"submission.clip": 0.1}, set()),
+        ("data/folds.csv", {"augment", "tta"}),
+        ("data/test.csv", {"tta"}),
+        ("data/resized/index.csv", {"augment", "tta"}),
+        ("data/models/0/head.safetensors", {"augment"}),
+        ("reports/0/find_lr_head.png", set()),
+    ],
+)
+def test_the_fingerprint_is_of_what_decides_the_result(project, monkeypatch, change, changed):
+    before = fingerprints(project, monkeypatch, "augment", "tta")
+    if isinstance(change, dict):
+        edit(project / "params.yaml", **change)
+    else:
+        with (project / change).open("ab") as file:
+            file.write(b"\n")
+    after = fingerprints(project, monkeypatch, "augment", "tta")
+    names = ("augment", "tta")
+    assert {n for n, a, b in zip(names, before, after, strict=True) if a != b} == changed
+
+
+def test_folds_and_stages_and_code_have_fingerprints_of_their_own(project, monkeypatch, tmp_path):
+    code = shutil.copytree(fingerprint.CODE / "stages", tmp_path / "code/stages")
+    monkeypatch.chdir(project)
+    shutil.copytree("data/models/0", "data/models/1")
+    shutil.copytree("metrics/0", "metrics/1")
+    found = [fingerprint.of("augment", "0"), fingerprint.of("augment", "1")]
+    monkeypatch.setattr(fingerprint, "CODE", tmp_path / "code")
+    assert fingerprint.of("augment", "0") == found[0]
+    (code / "learner/fitting.py").write_text("# other code\n")
+    found += [fingerprint.of("augment", "0"), fingerprint.of("resize")]
+    assert len(set(found)) == 4
+
+
+def test_an_array_that_was_cut_off_goes_on_at_the_last_whole_row(tmp_path):
+    rows = np.arange(12, dtype=np.float32).reshape(4, 3)
+    with GrowingArray(Kept(tmp_path), "a.npy", (4, 3)) as array:
+        array.add(rows[:2])
+    with (tmp_path / "a.npy").open("ab") as file:
+        file.write(b"half a row")
+    with GrowingArray(Kept(tmp_path), "a.npy", (4, 3)) as array:
+        assert array.rows == 2
+        array.add(rows[2:])
+    assert np.array_equal(np.load(tmp_path / "a.npy"), rows)
+
+
+def test_a_full_disk_is_told_and_what_was_kept_stays(tmp_path):
+    with Growing(Kept(tmp_path), "kept") as growing:
+        growing.append("kept", b"safe")
+    (tmp_path / "full").symlink_to("/dev/full")  # never any space: the real ENOSPC
+    with (
+        pytest.raises(UserError, match="the disk is full: free some space"),
+        command.told("resize"),
+        (tmp_path / "full").open("wb") as file,
+    ):
+        file.write(b"x" * 1_000_000)
+    assert Growing(Kept(tmp_path), "kept").size("kept") == 4
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mount a disk of 1 MB; only root can."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False)
+    if made.returncode:
+        pytest.skip("a small disk needs root")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.skipif(not shutil.which("mount"), reason="no mount here")
+def test_a_checkpoint_that_finds_the_disk_full_is_told_and_another_run_goes_on(
+    project, small_disk, monkeypatch
+):
+    monkeypatch.setattr(resume, "EVERY", 0)
+    monkeypatch.setattr(resume, "SHARE", 0)
+    expected = outs(project, "unfreeze")
+    wipe(project, "unfreeze")
+    kept = project / "work/checkpoints"
+    kept.symlink_to(small_disk)
+    result = run_stage(project, "unfreeze", "0")
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1].startswith("Error: the disk is full: free some space")
+    kept.unlink()
+    assert run_stage(project, "unfreeze", "0").exit_code == 0
+    assert outs(project, "unfreeze") == expected
+
+
+LIVING = """
+import sys, time
+from stages import command
+with command.only_writer("augment@0"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_writer_says_so_until_the_first_is_gone(project):
+    env = os.environ | {"PYTHONPATH": str(fingerprint.CODE)}
+    first = subprocess.Popen(
+        [sys.executable, "-c", LIVING], cwd=project, env=env, stdout=subprocess.PIPE
+    )
+    try:
+        assert first.stdout.readline() == b"held\n"
+        expected = outs(project, "augment")
+        result = run_stage(project, "augment", "0")
+        assert result.exit_code == 1
+        assert f"augment@0 still runs, as process {first.pid}" in result.output
+        assert outs(project, "augment") == expected
+    finally:
+        first.kill()
+        first.wait()
+    assert run_stage(project, "augment", "0").exit_code == 0
