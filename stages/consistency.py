@@ -55,7 +55,7 @@ def _groups(pattern: str) -> int:
     """How many groups a regular expression has; none if it is not one."""
     try:
         return re.compile(pattern).groups
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return 0
 
 
