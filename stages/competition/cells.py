@@ -6,12 +6,12 @@ A cell holds one class (multiclass), any number of classes (multilabel) or one n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 SEPARATOR = "\t"
+LARGEST = float(np.finfo(np.float32).max)  # what a model can be trained towards
 Row = Sequence[str]
 
 
@@ -31,7 +31,7 @@ def reader(task: str, columns: list[str], separator: str | None) -> Callable[[Ro
         return _one_class if len(columns) == 1 else lambda row: _one_hot(row, columns)
     if separator is None:
         return lambda row: SEPARATOR.join(_ones(row, columns))
-    return lambda row: SEPARATOR.join(dict.fromkeys(filter(None, row[0].split(separator))))
+    return lambda row: _several_classes(row, separator)
 
 
 def _one_class(row: Row) -> str:
@@ -40,6 +40,11 @@ def _one_class(row: Row) -> str:
     if SEPARATOR in row[0]:
         raise ValueError(f"label {row[0]!r} holds a tab")
     return row[0]
+
+
+def _several_classes(row: Row, separator: str) -> str:
+    names = dict.fromkeys(filter(None, row[0].split(separator)))
+    return SEPARATOR.join(_one_class([name]) for name in names)
 
 
 def _one_hot(row: Row, columns: list[str]) -> str:
@@ -61,10 +66,10 @@ def _ones(row: Row, columns: list[str]) -> list[str]:
 def _numbers(row: Row) -> str:
     for value in row:
         try:
-            finite = math.isfinite(float(value))
+            fits = abs(float(value)) <= LARGEST and "_" not in value
         except ValueError:
-            finite = False
-        if not finite:
+            fits = False
+        if not fits:
             raise ValueError(f"{value!r} is not a number")
     return SEPARATOR.join(row)
 

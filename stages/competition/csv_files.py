@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
+import csv
+import io
 from pathlib import Path
 from typing import IO
 
@@ -10,6 +11,8 @@ import pandas as pd
 
 from stages.competition.archive import Archive
 from stages.errors import UserError
+
+csv.field_size_limit(2**31 - 1)  # a label may be a mask, megabytes in one cell
 
 
 def read_csv(archive: Archive, name: str) -> pd.DataFrame:
@@ -25,24 +28,46 @@ def read_csv(archive: Archive, name: str) -> pd.DataFrame:
 def parse(file: IO[bytes] | Path, name: str) -> pd.DataFrame:
     """A csv with every cell as text: 0007 stays 0007, NA stays NA.
 
+    pandas would fill short rows up, rename columns that repeat and take a stray quote.
+
     Raises:
-        UserError: it is no csv, or it has no rows.
+        UserError: it is no csv, two columns share a name, or it has no rows.
 
     """
-    errors = pd.errors
+    data = file.read_bytes() if isinstance(file, Path) else file.read()
     try:
-        with warnings.catch_warnings(action="error", category=errors.ParserWarning):
-            rows = pd.read_csv(
-                file, dtype=str, keep_default_na=False, skipinitialspace=True,
-                index_col=False, encoding="utf-8-sig",
-            )  # fmt: skip
-    except errors.ParserWarning:
-        raise UserError(f"{name} has rows with more cells than its header.") from None
-    except (errors.EmptyDataError, errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{name} is not a csv in UTF-8: {error}.") from None
-    if rows.empty:
+        header, *rows = _rows(data.decode("utf-8-sig"), name) or [[]]
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name} is not a csv in UTF-8: {error}; save it as one.") from None
+    if not rows:
         raise UserError(f"{name} has no rows.")
-    return rows.rename(columns=str.strip)
+    columns = [cell.strip() or f"Unnamed: {i}" for i, cell in enumerate(header)]
+    if twice := next((c for c in columns if columns.count(c) > 1), None):
+        raise UserError(f"{name} has two columns named {twice!r}; rename one of them.")
+    return pd.DataFrame(rows, columns=columns, dtype=str)
+
+
+def _rows(text: str, name: str) -> list[list[str]]:
+    """The cells of every line that is not blank.
+
+    Raises:
+        UserError: a quote out of place, or a row longer or shorter than the first.
+
+    """
+    lines, rows = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True), []
+    try:
+        for row in lines:
+            if row in ([], [""]):
+                continue
+            rows.append(row)
+            if len(row) != len(rows[0]):
+                raise csv.Error(f"{len(row)} cells under a header of {len(rows[0])}")
+            if any("\r" in cell.replace("\r\n", "") for cell in row):
+                raise csv.Error("a carriage return inside a cell")  # our own tables could not
+    except csv.Error as error:
+        where = f"line {lines.line_num}: {error}"
+        raise UserError(f"{name} is not a csv: {where}; mend that line.") from None
+    return rows
 
 
 def column(rows: pd.DataFrame, name: str, file: str) -> pd.Series:

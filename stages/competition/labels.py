@@ -60,7 +60,7 @@ def classes(rows: pd.DataFrame, c: SimpleNamespace) -> list[str]:
     found = {name for cell in rows["label"] for name in cells.split(cell)}
     if len(found) < 2:
         raise UserError(f"every label is {', '.join(found)!r}; there must be two classes or more.")
-    numbers = all(re.fullmatch(r"\d+", name) for name in found)
+    numbers = all(re.fullmatch(r"\d{1,99}", name) for name in found)
     return sorted(found, key=lambda name: (int(name), name) if numbers else name)
 
 
