@@ -86,7 +86,7 @@ def test_whatever_members_are_called_nothing_climbs_out(tmp_path_factory, name, 
         assert inside.split("/") == [p for p in own.split("/") if p not in ("", ".")]
 
 
-@pytest.mark.parametrize("name", ["a\rb.jpg", "\udcff.jpg", ".", "x/" * 40_000 + "1.jpg"])
+@pytest.mark.parametrize("name", ["a\rb.jpg", "\udcff.jpg", ".", ".//", "x/" * 40_000 + "1.jpg"])
 def test_a_name_that_no_table_could_hold_is_refused(tmp_path, name):
     assert lifted(tmp_path, "c.tar", tarred({name: b"x"})) is None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 
 def decode(data: bytes, at_least: int | None = None) -> Image.Image:
@@ -15,17 +15,25 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
     1/2, 1/4 or 1/8 by the decoder itself, never below that side.
 
     Raises:
-        OSError, ValueError, SyntaxError: Pillow cannot read the file.
+        ValueError: Pillow cannot read the file; whatever its plugins raise becomes one short line.
 
     """
     try:
-        image = Image.open(io.BytesIO(data))
-        if at_least:
-            image.draft("RGB", (at_least, at_least))
-        image.load()
-    except Image.DecompressionBombError as error:
-        raise ValueError(error) from None
-    return to_rgb(ImageOps.exif_transpose(image))
+        return to_rgb(ImageOps.exif_transpose(_loaded(data, at_least)))
+    except MemoryError:
+        raise
+    except UnidentifiedImageError:
+        raise ValueError("no format that Pillow knows") from None
+    except Exception as error:  # each plugin has kinds of its own
+        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def _loaded(data: bytes, at_least: int | None) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    if at_least:
+        image.draft("RGB", (at_least, at_least))
+    image.load()
+    return image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -41,6 +49,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
     """16-bit (0..65535) to 8-bit; values that fit 8 bits already are kept."""
+    values = np.nan_to_num(values)
     top = 255 if values.max(initial=0) <= 255 else 65535
     return (values.astype(np.float64).clip(0, top) * (255 / top)).round().astype(np.uint8)
 
