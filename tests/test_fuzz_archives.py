@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from stages.competition.archive import Archive
 from stages.competition.lift import lift
 from stages.errors import UserError
 from tests.strategies import damaged, scaled
-from tests.test_lift import KINDS, tarred, zipped
+from tests.test_lift import KINDS, sevened, tarred, zipped
 
 FILES = {"train/1.jpg": bytes(range(256)) * 3, "train/é.png": b"two", "labels.csv": b"id,label\n"}
 SOUND = {kind: make(FILES) for kind, make in KINDS.items()}  # a 7z is another one each second
@@ -124,6 +125,13 @@ def test_a_damaged_archive_inside_is_refused_too(tmp_path_factory, kind, data):
     outer = zipped({f"c.{kind}": inner, "labels.csv": b"id,label\n"})
     found = lifted(tmp_path_factory.mktemp("inside"), "c.zip", outer)
     assert set((found or {}).values()) <= set(FILES.values())
+
+
+def test_a_changed_byte_in_a_7z_inside_is_refused(tmp_path):
+    """Noise is stored as it is: the change is found by the checksum, not by the decoder."""
+    inner = bytearray(sevened({"a.jpg": np.random.default_rng(0).bytes(300)}))
+    inner[100] ^= 1
+    assert lifted(tmp_path, "c.zip", zipped({"c.7z": bytes(inner), "a.csv": b""})) is None
 
 
 @pytest.mark.parametrize("kind", ["c.zip", "c.7z", "c.tar", "c.tar.gz", "c.tar.xz", "c.TGZ"])

@@ -237,16 +237,17 @@ def _seven(path: Path, name: str, scratch: Path) -> Iterator[list[Member]]:
             unpack = cache(lambda: opened.extract(factory=files))
 
             def stream(info: py7zr.FileInfo) -> IO[bytes]:
-                unpack()
+                try:
+                    unpack()
+                except py7zr.exceptions.CrcError as error:
+                    raise lzma.LZMAError(f"{error.args[-1]} is broken") from None
+                except py7zr.exceptions.ArchiveError as error:
+                    raise lzma.LZMAError(str(error)) from None
                 return files.of[str(PurePosixPath(info.filename))].open("rb")
 
             yield [Member(_plain(i.filename), i.uncompressed, partial(stream, i)) for i in infos]
     except py7zr.exceptions.PasswordRequired:
         raise _encrypted(name, "its list of files") from None
-    except py7zr.exceptions.CrcError as error:
-        raise UserError(
-            f"{name} is not whole ({error.args[-1]} is broken); fetch it again."
-        ) from None
     except py7zr.exceptions.ArchiveError as error:
         raise _broken(name, error) from None
 
