@@ -85,7 +85,8 @@ def test_a_header_that_is_none_is_refused(folder, about):
 def test_tensors_of_other_shapes_are_refused(folder, name, shape, dtype):
     tensors = TENSORS | {name: torch.zeros(shape, dtype=dtype)}
     found = loaded(folder, written(folder, json.dumps(FIELDS), tensors))
-    assert (found is not None) == (shape == TENSORS[name].shape)
+    wanted = TENSORS[name].shape
+    assert (found is not None) == (shape == wanted or (shape, wanted) == ((1,), ()))  # as torch
 
 
 class Bomb:

@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, YAMLError
 
 from stages import paths
 from stages.errors import UserError
@@ -64,10 +64,19 @@ def made(commit: str) -> Made:
     """
     name = _git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").decode().strip()
     lock = hashlib.sha256(_at(name, LOCK)).hexdigest()
-    results = json.loads(_at(name, paths.metrics("submission")))
-    metric = YAML(typ="safe", pure=True).load(_at(name, paths.PARAMS))["competition"]["metric"]
-    cv = results.get(f"cv_{metric}", "")
-    return Made(name[:DIGITS], lock[:DIGITS], results["sha256"], metric, str(cv))
+    results, written = _at(name, paths.metrics("submission")), _at(name, paths.PARAMS)
+    try:
+        found = json.loads(results)
+        metric = YAML(typ="safe", pure=True).load(written)["competition"]["metric"]
+        return Made(
+            name[:DIGITS],
+            lock[:DIGITS],
+            found["sha256"],
+            metric,
+            str(found.get(f"cv_{metric}", "")),
+        )
+    except (LookupError, TypeError, AttributeError, ValueError, YAMLError):
+        raise UserError(f"commit {name[:DIGITS]} holds no result of this pipeline.") from None
 
 
 def message(about: Made, note: str = "") -> str:
