@@ -58,32 +58,36 @@ def places(node: Any, path: tuple = ()) -> Iterator[tuple]:
             yield from places(inner, (*path, key))
 
 
+def change(draw: st.DrawFn, document: dict, raw: list[str]) -> None:
+    """Delete, rename, repeat or replace one value of a document.
+
+    One that only YAML can write goes to `raw`, and a mark with its number into the document.
+    """
+    *parents, leaf = draw(st.sampled_from(sorted(places(document), key=str)))
+    node = document
+    for key in parents:
+        node = node[key]
+    how = draw(st.sampled_from(["delete", "rename", "repeat", "value", "value", "yaml", "yaml"]))
+    if how in ("rename", "repeat") and isinstance(node, dict):
+        node[draw(odd_text)] = copy.deepcopy(node[leaf])
+    if how in ("delete", "rename"):
+        node.pop(leaf)
+    elif how == "value":
+        node[leaf] = draw(odd_values)
+    elif how == "yaml":
+        node[leaf] = f"{MARK}{len(raw)}{MARK}"
+        raw.append(draw(st.sampled_from(ODD_YAML)))
+
+
 @st.composite
 def changed_documents(draw: st.DrawFn, sound: bytes) -> bytes:
-    """A YAML file with keys deleted, renamed or put in, and values replaced, one or a few."""
+    """A YAML file with one value or a few changed, in some encoding."""
     document, raw = YAML(typ="safe", pure=True).load(sound), []
     for _ in range(draw(st.integers(1, 3))):
-        *parents, leaf = draw(st.sampled_from(sorted(places(document), key=str)))
-        node = document
-        for key in parents:
-            node = node[key]
-        how = draw(st.sampled_from(["delete", "rename", "new", "value", "value", "yaml", "yaml"]))
-        value = node.pop(leaf) if how in ("delete", "rename") else node[leaf]
-        if how == "rename" and isinstance(node, dict):
-            node[draw(odd_text)] = value
-        elif how == "new" and isinstance(node, dict):
-            node[draw(odd_text)] = copy.deepcopy(value)
-        elif how == "value":
-            node[leaf] = draw(odd_values)
-        elif how == "yaml":
-            node[leaf] = f"{MARK}{len(raw)}{MARK}"
-            raw.append(draw(st.sampled_from(ODD_YAML)))
-        if not document:
-            break
-    text = json.dumps(document, ensure_ascii=draw(st.booleans()))
+        change(draw, document, raw)
+    text = json.dumps(document, ensure_ascii=False)
     for i, value in enumerate(raw):
-        for quoted in (json.dumps(f"{MARK}{i}{MARK}"), f'"{MARK}{i}{MARK}"'):
-            text = text.replace(quoted, value)
+        text = text.replace(f'"{MARK}{i}{MARK}"', value)
     return text.encode(draw(st.sampled_from(["utf-8"] * 5 + CODECS)), errors="replace")
 
 
