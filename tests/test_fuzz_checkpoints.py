@@ -105,6 +105,7 @@ def torch_file(content: object) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @given(data=st.data())
 def test_a_weights_file_of_any_bytes_is_tensors_or_refused_and_not_executed(folder, data):
     trace, path = folder / "trace", folder / data.draw(st.sampled_from(["w.pth", "w.safetensors"]))
