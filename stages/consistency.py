@@ -55,7 +55,7 @@ def _groups(pattern: str) -> int:
     """How many groups a regular expression has; none if it is not one."""
     try:
         return re.compile(pattern).groups
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return 0
 
 
@@ -67,6 +67,10 @@ def _labels(c: Competition) -> Iterator[str]:
             "competition.label_separator: goes with task: multilabel in one label column, "
             "and that with it"
         )
+    if len(set(c.label_columns)) < len(c.label_columns):
+        yield f"competition.label_columns: {c.label_columns} names a column twice"
+    if any("\t" in name for name in c.label_columns):
+        yield "competition.label_columns: a name holds a tab, which stands between labels here"
     if c.task == "multilabel" and c.labels in ("folders", "filenames"):
         yield f"competition.labels: task multilabel needs a csv, not {c.labels}"
     if c.task == "regression" and c.labels == "folders":

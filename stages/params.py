@@ -8,9 +8,9 @@ stale.
 from __future__ import annotations
 
 import difflib
-import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -56,15 +56,27 @@ def _document(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: there is no such file; run this where it is.") from None
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}.") from None
-    except MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        said = ", ".join(filter(None, [error.context, error.problem]))
-        raise SettingsError(f"{path}: {line}not YAML: {said}.") from None
-    except (YAMLError, ValueError) as error:
-        raise SettingsError(f"{path}: not YAML: {' '.join(str(error).split())}.") from None
+    except Exception as error:  # noqa: BLE001  ruamel lets through what a value's form provokes
+        raise SettingsError(f"{path}: {_not_yaml(error)}.") from None
     if not isinstance(document, dict):
         raise SettingsError(f"{path}: expected groups of keys such as `competition:`.")
     return document
+
+
+def _not_yaml(error: Exception) -> str:
+    """Why a text is not YAML, in one line, with the number of its line where ruamel knows it."""
+    line, said = "", str(error)
+    if isinstance(error, MarkedYAMLError):
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        said = ", ".join(filter(None, [error.context, error.problem]))
+    elif not isinstance(error, YAMLError | ValueError):
+        said = f"a value cannot be read ({type(error).__name__}: {said})"
+    return f"{line}not YAML: {_printable(' '.join(said.split()))}"
+
+
+def _printable(text: str) -> str:
+    """Text in one line, escaped as in Python where a terminal would not show it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 @dataclass(frozen=True)
@@ -97,7 +109,7 @@ def _sentences(faults: list[_Fault]) -> Iterator[str]:
             for line in str(same[0].said["error"]).split("\n"):
                 yield f"{key}: {line}." if key else f"{line}."
         elif kind == "unknown":
-            yield f"unknown key {key}; {_hint(key)}"
+            yield f"unknown key {_printable(key)[:LONGEST]}; {_hint(key)}"
         elif kind == "missing" and key not in meant:
             yield f"{key} is missing: every key is needed, take it from recipes/."
         elif kind != "missing" and not any(f.key.startswith(f"{key}.") for f in faults):
@@ -112,6 +124,10 @@ EXPECTED = {
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "string_type": "text",
+    "string_unicode": "text without half a surrogate pair",
+    "string_too_short": "text of at least {min_length} character",
+    "string_too_long": "text of at most {max_length} characters",
+    "recursion_loop": "a value that does not hold itself",
     "list_type": "a list",
     "model_type": "a group of keys",
     "literal_error": "{expected}",
@@ -125,6 +141,7 @@ FORMS = {
     "competition.slug": "small letters, digits and hyphens, as in the competition's address",
     "submission.file": "a name of the form submission.csv, without a folder",
 }
+LONGEST = 60  # characters of a key or a value that a sentence shows
 SPELLED = {None: "null", True: "true", False: "false"}
 
 
@@ -136,8 +153,13 @@ def _expected(fault: _Fault) -> str:
 
 def _shown(value: Any) -> str:
     """A value as it is spelled in YAML, shortened."""
-    simple = value is None or isinstance(value, bool)
-    return textwrap.shorten(SPELLED[value] if simple else repr(value), 60, placeholder=" ...")
+    if value is None or isinstance(value, bool):
+        return SPELLED[value]
+    try:
+        text = str(value) if isinstance(value, date) else repr(value)
+    except ValueError:  # Python spells out no number above 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 
 
 def _hint(key: str) -> str:
@@ -145,7 +167,8 @@ def _hint(key: str) -> str:
     if near := _nearest(key):
         return f"did you mean {' or '.join(near)}?"
     group = key.rpartition(".")[0]
-    return f"{group or 'the file'} has {', '.join(_siblings(group))}."
+    siblings = _siblings(group) or _siblings(group := "")  # the key itself may hold a dot
+    return f"{group or 'the file'} has {', '.join(siblings)}."
 
 
 def _siblings(group: str) -> list[str]:

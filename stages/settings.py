@@ -41,6 +41,7 @@ class Group(BaseModel):
         strict=True,
         frozen=True,
         allow_inf_nan=False,
+        str_max_length=1000,  # counting, pydantic also refuses half a surrogate pair
         use_attribute_docstrings=True,
     )
 
@@ -87,7 +88,7 @@ class Split(Group):
 
     method: Literal["random", "group"]
     """random: fastai's get_cv_idxs. group: rows of one group_column value stay in one fold."""
-    val_pct: Annotated[float, Field(gt=0, le=0.5)]
+    val_pct: Annotated[float, Field(ge=1e-6, le=0.5)]
     """The share of rows in one fold."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     """Seed of the permutation; 42 in the lesson."""

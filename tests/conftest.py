@@ -1,8 +1,11 @@
 """Fixtures that several test files share."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from stages.images import decoding, pack
@@ -11,6 +14,11 @@ from stages.learner.tasks import TASKS
 from stages.resume import Kept
 from stages.settings import Optimizer
 from tests.kaggle_server import loopback
+
+COMMON = {"deadline": None, "database": None, "suppress_health_check": [*HealthCheck]}
+settings.register_profile("default", max_examples=40, derandomize=True, **COMMON)
+settings.register_profile("thorough", max_examples=2000, derandomize=False, **COMMON)
+settings.load_profile(os.environ.get("REPODIUM_FUZZ", "default"))
 
 
 class Watched(Learner):

@@ -113,7 +113,7 @@ def test_an_image_of_another_folder_does_not_count(tmp_path):
 @pytest.mark.parametrize(
     ("csv", "fault"),
     [
-        (b"", "is not a csv"),
+        (b"", "has no rows"),
         ("id,breed\na,Caf\u00e9\n".encode("latin-1"), "is not a csv in UTF-8"),
         (b"id,breed\n", "has no rows, only a header"),
         (b"id;breed\na;pug\n", r"has ';' between its cells; save it with commas"),
@@ -132,7 +132,7 @@ def test_suffix_auto_refuses_an_id_with_several_images(tmp_path):
 
 
 def test_a_row_with_a_cell_too_many_does_not_shift_the_columns(tmp_path):
-    with pytest.raises(UserError, match="more cells than its header"):
+    with pytest.raises(UserError, match="3 cells under a header of 2"):
         table(tmp_path, "id,breed\na,boxer,\n")
 
 

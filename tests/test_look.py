@@ -5,6 +5,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from stages.commands import look
+from stages.competition.archive import Archive
+from stages.errors import UserError
 from tests.layouts import LAYOUTS
 from tests.test_split import project
 
@@ -51,3 +53,11 @@ def test_before_fetch_it_says_what_to_run(tmp_path, monkeypatch):
     result = CliRunner().invoke(look.command)
     assert result.exit_code == 1
     assert "run `dvc repro fetch` first" in result.output
+
+
+def test_an_image_that_is_none_is_named(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"<html>404</html>")
+    with pytest.raises(
+        UserError, match=r"a\.jpg cannot be read: it is not an image of a known format"
+    ):
+        look.picture(Archive(tmp_path), "a.jpg")

@@ -139,12 +139,22 @@ class Checkup:
     def _row(self) -> dict[str, Any]:
         """What Kaggle's search says of the competition; nothing where it does not find it."""
         rows = self._rows("list", "-s", self._slug)
-        return next((row for row in rows if row["ref"].rpartition("/")[2] == self._slug), {})
+        return next(
+            (row for row in rows if str(row.get("ref")).rpartition("/")[2] == self._slug), {}
+        )
 
     @cached_property
     def _size(self) -> int:
-        """Bytes of the competition's files."""
-        return sum(row["size"] for row in self._rows("files", self._slug))
+        """Bytes of the competition's files.
+
+        Raises:
+            UserError: Kaggle does not tell them.
+
+        """
+        sizes = [row.get("size") for row in self._rows("files", self._slug)]
+        if not all(isinstance(size, int) for size in sizes):
+            raise UserError(f"kaggle does not tell the sizes of the files of {self._slug}")
+        return sum(sizes)
 
     def _rows(self, *words: str) -> list[dict[str, Any]]:
         """What a `kaggle competitions` command lists, on the first pages.

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from stages import params, paths
-from stages.errors import some
+from stages.errors import UserError, some
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL.Image import Image
 
     from stages.competition.archive import Archive
     from stages.settings import Competition
@@ -83,10 +84,24 @@ def draw(archive: Archive, rows: pd.DataFrame) -> None:
     """Draw a contact sheet of nine training images, evenly spread over the table."""
     from stages.competition import cells
     from stages.figures import sheet
-    from stages.images import decoding
 
     step = max(1, len(rows) // SHOWN)
     chosen = rows.iloc[::step].head(SHOWN)
-    images = [decoding.decode(archive.read(name), 256) for name in chosen["image"]]
+    images = [picture(archive, name) for name in chosen["image"]]
     titles = [", ".join(cells.split(cell)) for cell in chosen["label"]]
     sheet.draw(paths.picture("look"), images, titles)
+
+
+def picture(archive: Archive, name: str) -> Image:
+    """One image, small.
+
+    Raises:
+        UserError: it is not readable.
+
+    """
+    from stages.images import decoding
+
+    try:
+        return decoding.decode(archive.read(name), 256)
+    except decoding.UnreadableError as error:
+        raise UserError(f"{name} cannot be read: {error}.") from None

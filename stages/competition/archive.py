@@ -16,7 +16,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".
 LARGEST = 2 << 30  # bytes of a file that is read into memory
 BROKEN = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError,
-    NotImplementedError,
+    NotImplementedError, UnicodeDecodeError,
 )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ class Archive:
             return
         try:
             opened = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError):
+        except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
             raise UserError(
                 f"{path} is not a whole zip archive; delete it and fetch again."
             ) from None

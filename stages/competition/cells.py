@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 SEPARATOR = "\t"
-LARGEST = float(np.finfo(np.float32).max)
+LARGEST = float(np.finfo(np.float32).max)  # what a model can be trained towards
 Row = Sequence[str]
 
 
@@ -45,7 +45,8 @@ def _one_class(row: Row) -> str:
 
 def _tags(text: str, separator: str) -> str:
     """Each tag once, sorted: two rows that differ in the order alone agree."""
-    return SEPARATOR.join(sorted({name.strip() for name in text.split(separator)} - {""}))
+    names = {name.strip(" ") for name in text.split(separator)} - {""}
+    return SEPARATOR.join(_one_class([name]) for name in sorted(names))
 
 
 def _one_hot(row: Row, columns: list[str]) -> str:
@@ -72,7 +73,7 @@ def _numbers(row: Row) -> str:
 def _number(text: str) -> str:
     """A number in one spelling: 5, 5.0 and 05 agree."""
     try:
-        value = float(text)
+        value = float(text.replace("_", "?"))  # Python alone reads 1_0 as ten
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pandas as pd
 
 from stages.competition.archive import Archive
 from stages.competition.names import plain
 from stages.errors import UserError
+
+csv.field_size_limit(2**31 - 1)  # a label may be a mask, megabytes in one cell
 
 
 def read_csv(archive: Archive, name: str) -> pd.DataFrame:
@@ -49,44 +52,64 @@ def parse(file: IO[bytes] | Path, name: str) -> pd.DataFrame:
 
     Spaces after a comma are left out, those at the start of a line are not: ids keep them.
 
+    pandas would fill short rows up, rename columns that repeat and take a stray quote.
+
     Raises:
-        UserError: it is no csv, or it has no rows.
+        UserError: it is no csv, two columns share a name, or it has no rows.
 
     """
     data = file.read_bytes() if isinstance(file, Path) else file.read()
-    _check_commas(data, name)
-    rows = _cells(data, name, skipinitialspace=True)
-    spelled = _cells(data, name, usecols=[0]).reindex(rows.index)[0]
-    header = [cell.strip() for cell in rows.iloc[0]]
-    rows[0] = rows[0].where(spelled.str.lstrip(" ") != rows[0], spelled)
-    rows = rows[1:].reset_index(drop=True)
-    if rows.empty:
-        raise UserError(f"{name} has no rows, only a header; put the whole file in its place.")
-    return rows.set_axis(header, axis=1)
-
-
-def _check_commas(data: bytes, name: str) -> None:
-    header = _cells(data, name, nrows=1)
-    if len(header.columns) == 1 and (wrong := re.search("[;\t|]", header[0][0])):
-        raise UserError(f"{name} has {wrong[0]!r} between its cells; save it with commas.")
-
-
-def _cells(data: bytes, name: str, **how: object) -> pd.DataFrame:
-    """Every cell of a csv as text, the header's too: given the header, pandas would rename."""
-    errors = pd.errors
     try:
-        return pd.read_csv(
-            io.BytesIO(data), dtype=str, keep_default_na=False, header=None,
-            encoding="utf-8-sig", **how,
-        )  # fmt: skip
-    except errors.ParserError as error:
-        if found := re.search(r"Expected \d+ fields in line (\d+)", str(error)):
-            raise UserError(
-                f"{name}, line {found[1]}, has more cells than its header; quote those with commas."
-            ) from None
-        raise UserError(f"{name} is not a csv in UTF-8: {error}.") from None
-    except (errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{name} is not a csv in UTF-8: {error}.") from None
+        header, *rows = _rows(data.decode("utf-8-sig"), name) or [[]]
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name} is not a csv in UTF-8: {error}; save it as one.") from None
+    if not rows:
+        raise UserError(f"{name} has no rows, only a header; put the whole file in its place.")
+    return pd.DataFrame(rows, dtype=str).set_axis([cell.strip() for cell in header], axis=1)
+
+
+def _rows(text: str, name: str) -> list[list[str]]:
+    """The cells of every line that is not blank.
+
+    Raises:
+        UserError: a quote out of place, a row longer or shorter than the first, or no commas.
+
+    """
+    lines, rows = _reader(text, skipinitialspace=True, strict=True), []
+    try:
+        for row in filter(_filled, lines):
+            if not rows and len(row) == 1 and (wrong := re.search("[;\t|]", row[0])):
+                raise UserError(f"{name} has {wrong[0]!r} between its cells; save it with commas.")
+            rows.append(row)
+            _check(row, rows[0])
+    except csv.Error as error:
+        where = f"line {lines.line_num}: {error}"
+        raise UserError(f"{name} is not a csv: {where}; mend that line.") from None
+    spelled = [row[0] for row in filter(_filled, _reader(text))]
+    for row, first in zip(rows, spelled, strict=False):
+        row[0] = first if first.lstrip(" ") == row[0] else row[0]
+    return rows
+
+
+def _reader(text: str, **how: bool) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), **how)
+
+
+def _filled(row: list[str]) -> bool:
+    return row not in ([], [""])
+
+
+def _check(row: list[str], header: list[str]) -> None:
+    """Refuse a row of another length, and what our own tables could not hold.
+
+    Raises:
+        csv.Error: why.
+
+    """
+    if len(row) != len(header):
+        raise csv.Error(f"{len(row)} cells under a header of {len(header)}")
+    if any("\r" in cell.replace("\r\n", "") for cell in row):
+        raise csv.Error("a carriage return inside a cell")
 
 
 def column(rows: pd.DataFrame, name: str, file: str) -> pd.Series:

@@ -86,7 +86,9 @@ def _is_whole(archive: Path) -> bool:
     try:
         with zipfile.ZipFile(archive) as opened:
             _check(opened)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
+    except NotImplementedError:
+        return True  # whoever opens it tells what it needs
+    except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error):
         return False
     return True
 

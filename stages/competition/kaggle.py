@@ -20,6 +20,7 @@ import click
 from stages.errors import UserError
 
 SILENCE = 600.0  # seconds without a sign of life, after which it is stopped: it has no timeout
+LONGEST = 500  # characters of what it said that stand in a sentence
 RULES = "https://www.kaggle.com/competitions/{slug}/rules"
 ACCEPT = "accept the competition's rules at {rules}, then run again"
 TOKEN = (
@@ -77,7 +78,9 @@ FAULTS = (
         passes=True,
     ),
 )
-SECRET = re.compile(r"(?<=bearer )[^'\"\n]+|(?<=basic )[^'\"\n]+|\?\S+=[^\s'\")]+", re.IGNORECASE)
+SECRET = re.compile(
+    r"(?<=bearer )[^'\"\n]+|(?<=basic )[^'\"\n]+|\?[^\s?=]*=[^\s'\")]+", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -158,5 +161,6 @@ def explain(said: str, slug: str) -> str | None:
 
 def quoted(said: str) -> str:
     """The last line of what kaggle said, to stand in a sentence."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "nothing"
+    plain = ("".join(filter(str.isprintable, line)).strip() for line in said.splitlines())
+    lines = [line for line in plain if line]
+    return lines[-1][:LONGEST].rstrip(".") if lines else "nothing"

@@ -71,7 +71,7 @@ def classes(rows: pd.DataFrame, c: SimpleNamespace) -> list[str]:
     if listed:
         return list(c.label_columns) or ["value"]
     _check_spelling(found, c.labels)
-    numbers = all(re.fullmatch(r"\d+", name) for name in found)
+    numbers = all(re.fullmatch(r"\d{1,99}", name) for name in found)
     return sorted(found, key=lambda name: (int(name), name) if numbers else name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +33,10 @@ def read(path: Path = LEDGER) -> list[Row]:
     """
     if not path.exists():
         return []
-    table = [*csv.reader(path.read_text(encoding="utf-8").splitlines())] or [[]]
+    try:
+        table = [*csv.reader(path.read_text(encoding="utf-8").splitlines())] or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read: {error}; take it from git again.") from None
     for line, cells in enumerate(table, 1):
         if len(cells) != len(COLUMNS) or (line == 1) != (tuple(cells) == COLUMNS):
             raise UserError(
@@ -88,9 +92,20 @@ def scores(rows: Sequence[Row]) -> tuple[str, dict[int, tuple[float, float]]]:
 
     Rows of another metric than the newest of them are left out: they do not compare.
     """
-    both = {n: row for n, row in enumerate(rows, 1) if row["cv"] and row["public"]}
+    both = {
+        n: row
+        for n, row in enumerate(rows, 1)
+        if _is_number(row["cv"]) and _is_number(row["public"])
+    }
     if not both:
         return "", {}
     metric = both[max(both)]["metric"]
     same = {n: row for n, row in both.items() if row["metric"] == metric}
     return metric, {n: (float(row["cv"]), float(row["public"])) for n, row in same.items()}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

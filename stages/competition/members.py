@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from os import SEEK_END
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -23,11 +24,15 @@ TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 ARCHIVES = (".zip", ".7z", *TAR)
 GIB = 2**30
 MOST = 200  # times its packed size that an archive may grow beyond one GiB: pictures hardly shrink
-RUBBISH = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|\._[^/]*$)")  # what macOS adds
+RUBBISH = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|\._[^/]*$|Icon\r$)")  # what macOS adds
+UNFIT = re.compile("[\\r\\ud800-\\udfff]|^[.]?$|/$")  # as a name in our tables: it is not text
+LONGEST_NAME = 2**16 - 1  # bytes, in a zip
 ENCRYPTED = 1  # the bit of a zip member's flags
+LONGEST_END = 22 + 2**16  # bytes of a zip's end with its comment
+LIKE_ZIP64 = 2**16 - 1  # the number of files that says: see the longer one
 BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
-    NotImplementedError,
+    NotImplementedError, UnicodeDecodeError,
 )  # fmt: skip
 BLOCK = 2**20  # bytes
 UNPACK = "unpack it yourself, and set competition.source to the folder"
@@ -65,13 +70,14 @@ def of(path: Path, name: str, scratch: Path) -> Iterator[list[Member]]:
 
     Raises:
         UserError: it is broken or encrypted, or a member is one that no competition needs: its
-            name climbs out, or it is a link or a device.
+            name climbs out or is no text, or it is a link or a device.
 
     """
     kind = _folder if path.is_dir() else _kind_of(name)
     try:
         with kind(path, name, scratch) as found:
-            yield [m for m in found if not RUBBISH.search(_checked(m, name).name)]
+            kept = [m for m in found if not RUBBISH.search(_checked(m, name).name)]
+            yield [_nameable(m, name) for m in kept]
     except BROKEN as error:
         raise _broken(name, error) from None
 
@@ -95,6 +101,21 @@ def _checked(member: Member, archive: str) -> Member:
         raise UserError(
             f"{archive} holds {member.name!r}, which would climb out of its folder: it is not "
             f"safe; if you trust it, {UNPACK}."
+        )
+    return member
+
+
+def _nameable(member: Member, archive: str) -> Member:
+    """A member whose name can be written to our zip and tables.
+
+    Raises:
+        UserError: it cannot.
+
+    """
+    if UNFIT.search(member.name) or len(member.name.encode()) > LONGEST_NAME:
+        raise UserError(
+            f"{archive} holds {member.name[:100]!r}, which is no name in UTF-8 of one line; "
+            f"{UNPACK}, once it is renamed."
         )
     return member
 
@@ -138,6 +159,7 @@ def _folder(path: Path, name: str, _: Path) -> Iterator[list[Member]]:
 @contextmanager
 def _zip(path: Path, name: str, _: Path) -> Iterator[list[Member]]:
     with zipfile.ZipFile(path) as opened:
+        _check_count(opened)
         found = []
         for info in opened.infolist():
             written = _plain(info.orig_filename)  # zipfile itself stops at a NUL
@@ -152,6 +174,20 @@ def _zip(path: Path, name: str, _: Path) -> Iterator[list[Member]]:
             longer.file_size += 1  # else zipfile reads no further than the stated size
             found.append(Member(written, info.file_size, lambda info=longer: opened.open(info)))
         yield found
+
+
+def _check_count(opened: zipfile.ZipFile) -> None:
+    """Compare the list with the number of files that its end states (APPNOTE 4.3.16).
+
+    Raises:
+        BadZipFile: it is not so long; `zipfile` lets a damaged length hide what follows.
+
+    """
+    opened.fp.seek(max(0, opened.fp.seek(0, SEEK_END) - LONGEST_END))
+    end = opened.fp.read()
+    stated = int.from_bytes(end[end.rfind(b"PK\5\6") :][10:12], "little")
+    if stated not in (LIKE_ZIP64, len(opened.infolist()) % 2**16):
+        raise zipfile.BadZipFile(f"its list has {len(opened.infolist())} files instead of {stated}")
 
 
 @contextmanager
@@ -201,16 +237,17 @@ def _seven(path: Path, name: str, scratch: Path) -> Iterator[list[Member]]:
             unpack = cache(lambda: opened.extract(factory=files))
 
             def stream(info: py7zr.FileInfo) -> IO[bytes]:
-                unpack()
+                try:
+                    unpack()
+                except py7zr.exceptions.CrcError as error:
+                    raise lzma.LZMAError(f"{error.args[-1]} is broken") from None
+                except py7zr.exceptions.ArchiveError as error:
+                    raise lzma.LZMAError(str(error)) from None
                 return files.of[str(PurePosixPath(info.filename))].open("rb")
 
             yield [Member(_plain(i.filename), i.uncompressed, partial(stream, i)) for i in infos]
     except py7zr.exceptions.PasswordRequired:
         raise _encrypted(name, "its list of files") from None
-    except py7zr.exceptions.CrcError as error:
-        raise UserError(
-            f"{name} is not whole ({error.args[-1]} is broken); fetch it again."
-        ) from None
     except py7zr.exceptions.ArchiveError as error:
         raise _broken(name, error) from None
 

@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, YAMLError
 
 from stages import paths
 from stages.errors import UserError
@@ -63,11 +63,15 @@ def made(commit: str) -> Made:
     """
     name = _git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").decode().strip()
     lock = hashlib.sha256(_at(name, paths.LOCK)).hexdigest()
-    results = json.loads(_at(name, paths.metrics("submission")))
-    metric = YAML(typ="safe", pure=True).load(_at(name, paths.PARAMS))["competition"]["metric"]
-    cv = results.get(f"cv_{metric}")
-    cv = "" if cv is None else str(cv)  # the rows may leave a metric undefined
-    return Made(name[:DIGITS], lock[:DIGITS], results["sha256"], metric, cv)
+    results, written = _at(name, paths.metrics("submission")), _at(name, paths.PARAMS)
+    try:
+        found = json.loads(results)
+        metric = YAML(typ="safe", pure=True).load(written)["competition"]["metric"]
+        cv = found.get(f"cv_{metric}")
+        cv = "" if cv is None else str(cv)  # the rows may leave a metric undefined
+        return Made(name[:DIGITS], lock[:DIGITS], found["sha256"], metric, cv)
+    except (LookupError, TypeError, AttributeError, ValueError, YAMLError):
+        raise UserError(f"commit {name[:DIGITS]} holds no result of this pipeline.") from None
 
 
 def message(about: Made, note: str = "") -> str:

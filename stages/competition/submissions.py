@@ -8,6 +8,7 @@ that Kaggle lists.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Collection
@@ -62,17 +63,27 @@ def listed(slug: str) -> list[Submission]:
     if not rows and (answer.status or "No submissions found" not in answer.out):
         said = why(answer.said, slug)
         raise UserError(f"kaggle did not list the submissions to {slug}: {said}.")
-    return [_row(row) for row in rows]
+    try:
+        return [_row(row) for row in rows]
+    except (KeyError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"kaggle lists the submissions to {slug} in a form that is not known here "
+            f"({type(error).__name__}: {error}); install the version of kaggle in constraints.txt."
+        ) from None
 
 
 def rows_of(out: str) -> list[dict[str, Any]]:
-    """The rows of kaggle's JSON, above which warnings may stand; none where there is no JSON."""
-    lines = out.splitlines()
-    return json.loads("\n".join(lines[lines.index("[") :])) if "[" in lines else []
+    """The rows of kaggle's JSON, around which warnings may stand; none where there is no JSON."""
+    start = re.search(r"^\[\r?$", out, re.MULTILINE)
+    try:
+        rows, _ = json.JSONDecoder().raw_decode(out[start.start() :] if start else "[]")
+    except (ValueError, RecursionError):
+        return []
+    return rows if all(isinstance(row, dict) for row in rows) else []
 
 
 def _row(said: dict[str, Any]) -> Submission:
-    text = {key: "" if value is None else str(value) for key, value in said.items()}
+    text = {key: "" if value is None else _text(value) for key, value in said.items()}
     return Submission(
         ref=text["ref"],
         date=_utc(text["date"]),
@@ -82,6 +93,11 @@ def _row(said: dict[str, Any]) -> Submission:
         public=text["publicScore"],
         private=text["privateScore"],
     )
+
+
+def _text(value: Any) -> str:
+    """A value as text that can be written; JSON may hold half a surrogate pair."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _utc(date: str) -> str:

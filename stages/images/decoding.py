@@ -25,24 +25,28 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
 
     """
     try:
-        image = Image.open(io.BytesIO(data))
-        if at_least:
-            image.draft("RGB", (at_least, at_least))
-        image.load()
-        return to_rgb(ImageOps.exif_transpose(image))
+        return to_rgb(ImageOps.exif_transpose(_loaded(data, at_least)))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  each decoder fails on foreign bytes in its own way
         raise UnreadableError(_said(error, data)) from None
 
 
+def _loaded(data: bytes, at_least: int | None) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    if at_least:
+        image.draft("RGB", (at_least, at_least))
+    image.load()
+    return image
+
+
 def _said(error: Exception, data: bytes) -> str:
-    """Why an image cannot be read, in words."""
+    """Why an image cannot be read, in a line."""
     if not data:
         return "it is empty"
     if isinstance(error, UnidentifiedImageError):
         return "it is not an image of a known format"
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -58,6 +62,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
     """16-bit (0..65535) to 8-bit; values that fit 8 bits already are kept."""
+    values = np.nan_to_num(values)
     top = 255 if values.max(initial=0) <= 255 else 65535
     return (values.astype(np.float64).clip(0, top) * (255 / top)).round().astype(np.uint8)
 

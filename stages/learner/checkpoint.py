@@ -12,9 +12,10 @@ import re
 from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -29,15 +30,22 @@ Tensors = dict[str, torch.Tensor]
 KEY = "repodium"  # one metadata key: the file's bytes do not depend on a hash map's order
 
 
+Whole = Annotated[int, Field(ge=1, le=2**20)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Above0 = Annotated[Number, Field(gt=0)]
+Channels = Annotated[list[Number], Field(min_length=3, max_length=3)]
+Spreads = Annotated[list[Above0], Field(min_length=3, max_length=3)]
+
+
 @dataclass(frozen=True)
 class BackboneHeader:
     """What a backbone file says of itself."""
 
     architecture: str
     source: str
-    features: int  # channels of the feature map
-    mean: list[float]
-    std: list[float]
+    features: Whole  # channels of the feature map
+    mean: Channels
+    std: Spreads
 
 
 @dataclass(frozen=True)
@@ -45,17 +53,24 @@ class Header:
     """What a checkpoint says of itself."""
 
     architecture: str
-    task: str
-    classes: list[str]
-    pool: str
-    head_layers: list[int]
-    dropout: list[float]
-    centre: list[float]  # of a regression's numbers; else empty
-    spread: list[float]
-    size: int
-    mean: list[float]
-    std: list[float]
-    trained: str  # "head", or "all" when the backbone's tensors are in the file too
+    task: Literal["multiclass", "multilabel", "regression"]
+    classes: Annotated[list[str], Field(min_length=1)]
+    pool: Literal["concat", "avg", "max"]
+    head_layers: list[Whole]
+    dropout: list[Annotated[float, Field(ge=0, lt=1)]]
+    centre: list[Number]  # of a regression's numbers; else empty
+    spread: list[Above0]
+    size: Whole
+    mean: Channels
+    std: Spreads
+    trained: Literal["head", "all"]  # all: the backbone's tensors are in the file too
+
+    def __post_init__(self) -> None:
+        numbers = len(self.classes) if self.task == "regression" else 0
+        if (len(self.centre), len(self.spread)) != (numbers, numbers):
+            raise ValueError("centre and spread are a regression's, one a number")
+        if len(self.dropout) != len(self.head_layers) + 1:
+            raise ValueError("dropout comes before each linear layer")
 
     @property
     def trains(self) -> Task:
@@ -124,8 +139,10 @@ def read_header(path: Path, kind: type = Header) -> Any:
     """
     try:
         with safe_open(path, "pt") as file:
-            return kind(**json.loads((file.metadata() or {})[KEY]))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            text = (file.metadata() or {})[KEY]
+        TypeAdapter(kind).validate_json(text, strict=True)
+        return kind(**json.loads(text))  # refuses keys too many
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
         raise UserError(f"{path} is not a {kind.__name__} file of Repodium's.") from None
 
 
@@ -165,15 +182,15 @@ def load_network(path: Path, backbone: Path) -> Network:
             f"{path} is a {header.architecture} and {backbone} a {base.architecture}; "
             "run `dvc repro` so that they belong together."
         )
-    tensors = load_file(path)
-    body = build_backbone(header.architecture)
-    trained = _without("backbone", tensors)
-    head = header.build_head(base.features)
     try:
+        tensors = load_file(path)
+        body = build_backbone(header.architecture)
+        head = header.build_head(base.features)
+        trained = _without("backbone", tensors)
         body.load_state_dict(trained if header.trained == "all" else load_file(backbone))
         head.load_state_dict(_without("head", tensors))
-    except RuntimeError as error:
-        difference = str(error).split("\n")[1].strip(" \t.")
+    except (RuntimeError, SafetensorError) as error:
+        difference = str(error).split("\n")[:2][-1].strip(" \t.")
         raise UserError(
             f"{path} is not the {header.architecture} that it says it is ({difference}); delete it "
             "and run `dvc repro`."

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import pickle
 from pathlib import Path
 
 import timm
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -60,8 +58,7 @@ def read(path: Path) -> Tensors:
         found = torch.load(path, map_location="cpu", weights_only=True)
         found = found.get("state_dict", found)
         return {str(name): tensor for name, tensor in found.items() if tensor.shape is not None}
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError,
-            AttributeError):  # fmt: skip
+    except Exception:  # noqa: BLE001  torch's unpickler lets through whatever a file provokes
         raise UserError(
             f"model.weights: {path} is neither safetensors nor a torch file of named tensors."
         ) from None
@@ -89,7 +86,19 @@ def match(backbone: nn.Module, tensors: Tensors, source: str) -> Tensors:
                 f"model.weights: {name} in {source} is {tuple(matched[name].shape)}, the "
                 f"architecture has {tuple(tensor.shape)}; they are of different networks."
             )
+        _check_numbers(name, matched[name], tensor, source)
     return matched
+
+
+def _check_numbers(name: str, found: torch.Tensor, wanted: torch.Tensor, source: str) -> None:
+    """Refuse what could be loaded but would mean other numbers."""
+    floating = found.is_floating_point() == wanted.is_floating_point() and not found.is_complex()
+    dense = (found.layout, found.device) == (wanted.layout, wanted.device)
+    if not (floating and dense and found.float().isfinite().all()):
+        raise UserError(
+            f"model.weights: {name} in {source} is not made of finite numbers like "
+            f"{str(wanted.dtype).removeprefix('torch.')}; take whole weights, not quantized ones."
+        )
 
 
 def _check_order(wanted: Tensors, tensors: Tensors, source: str) -> None:
