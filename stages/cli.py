@@ -5,7 +5,8 @@ from importlib import import_module
 import click
 
 COMMANDS = (
-    "check", "doctor", "look", "summary", "check-submission", "submit", "ledger", "score", "schema",
+    "check", "doctor", "look", "summary", "compare", "check-submission", "submit", "ledger",
+    "score", "clean", "schema",
 )  # fmt: skip
 
 

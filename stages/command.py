@@ -26,6 +26,12 @@ HELD = (errno.EACCES, errno.EAGAIN)
 class Stage(click.Command):
     """The command of a stage."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the fold from DVC where it is not given: no shell line is built from params."""
+        fold = os.environ.get("DVC_STAGE", "").partition("@")[2]
+        wanted = sum(isinstance(p, click.Argument) for p in self.params)
+        return super().parse_args(ctx, [*args, fold] if fold and len(args) == wanted - 1 else args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage, alone."""
         name = address(**ctx.params, stage=self.name)

@@ -39,7 +39,7 @@ def build(s: SimpleNamespace) -> Network:
     backbone = build_backbone(header.architecture)
     backbone.load_state_dict(checkpoint.load_file(paths.BACKBONE))
     network = Network(backbone, nn.Identity(), s.model.pool, header.mean, header.std)
-    return network.place(hardware.resolve_device(s.runtime.device), s.model.precision).eval()
+    return network.place(hardware.resolve_device(s.runtime), s.model.precision).eval()
 
 
 @torch.inference_mode()

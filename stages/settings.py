@@ -258,6 +258,8 @@ class Runtime(Group):
     """Processes that prepare images; never changes a result."""
     device: Literal["auto", "cpu", "cuda", "mps"]
     """Where the network runs."""
+    deterministic: bool
+    """On a GPU: the same bits in each run, for some speed; a CPU always does."""
 
 
 class Settings(Group):

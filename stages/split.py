@@ -11,7 +11,7 @@ from stages import command, params, paths, records
 from stages.competition import cells, folds, labels, lookup
 from stages.competition.archive import Archive
 from stages.competition.csv_files import read_sample
-from stages.errors import UserError
+from stages.errors import UserError, some
 
 FEWEST = 0.9  # of the sample's ids must have an image
 
@@ -22,8 +22,11 @@ def main() -> None:
     s = params.load("split")
     archive = Archive(paths.RAW)
     every = labels.table(archive, s.competition)
-    rows = labels.once(every, s.competition.labels)
-    if repeats := len(every) - len(rows):
+    found = labels.with_image(every, s.competition, s.screen.bad_images)
+    if without := every.loc[every["image"].isna(), "id"].tolist():
+        click.echo(f"{len(without)} labelled ids have no image and are left out: {some(without)}.")
+    rows = labels.once(found, s.competition.labels)
+    if repeats := len(found) - len(rows):
         click.echo(f"{repeats} rows of {s.competition.labels} repeat others and are left out.")
     rows["fold"] = fold_of_rows(rows, s.split)
     names = labels.classes(rows, s.competition)
@@ -39,6 +42,7 @@ def main() -> None:
         "split",
         {
             "rows": len(rows),
+            "rows_without_image": len(without),
             "classes": len(classes),
             "folds": s.split.folds,
             "validation_rows": int((rows["fold"] == 0).sum()),

@@ -87,7 +87,7 @@ def activation_data(fold: str, header: Header, s: SimpleNamespace) -> Activation
 
 def head_learner(header: Header, head: nn.Module, s: SimpleNamespace) -> Learner:
     """Trains the head alone, on activations, in fp32."""
-    device = hardware.resolve_device(s.runtime.device)
+    device = hardware.resolve_device(s.runtime)
     return Learner(
         module=head.to(device),
         groups=[list(head.parameters())],
@@ -109,7 +109,7 @@ def load(fold: str, stage: str, s: SimpleNamespace) -> tuple[Header, Network]:
     header = checkpoint.read_header(path)
     header.check_purpose(path, s.competition.task, tables.classes(paths.CLASSES))
     network = checkpoint.load_network(path, paths.BACKBONE)
-    network.place(hardware.resolve_device(s.runtime.device), s.model.precision)
+    network.place(hardware.resolve_device(s.runtime), s.model.precision)
     network.freeze_batchnorm = s.model.freeze_batchnorm
     return header, network
 

@@ -104,7 +104,7 @@ REFUSED = {
     ),
     "a short row": (
         Case(labels="id,label\n0,a\n1\n2,b\n"),
-        "labels.csv: no label for id '1'; mend it or take it out.",
+        "labels.csv is not a csv: line 3: 1 cells under a header of 2; mend that line.",
     ),
     **{
         f"the number {cell!r}": (

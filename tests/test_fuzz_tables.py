@@ -122,7 +122,8 @@ def test_damaged_labels_are_refused_or_name_images_that_are_there(tmp_path_facto
     for file in layout.texts:
         (folder / file).write_bytes(data.draw(damaged((folder / file).read_bytes(), cuts=2)))
     try:
-        rows = labels.once(labels.table(Archive(folder), c), c.labels)
+        rows = labels.with_image(labels.table(Archive(folder), c), c, "fail")
+        rows = labels.once(rows, c.labels)
         names = labels.classes(rows, c)
         tables.targets(rows, names, c.task)
         sample = parse(folder / c.sample_submission, c.sample_submission)

@@ -18,7 +18,7 @@ each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @each_layout
 def test_a_layout_is_read_as_it_is_meant(tmp_path, layout):
     archive, c = Archive(layout.write(tmp_path)), layout.competition
-    rows = labels.table(archive, c)
+    rows = labels.with_image(labels.table(archive, c), c, "fail")
     assert list(rows[["id", "image", "label"]].itertuples(index=False, name=None)) == layout.rows
     assert {k: list(rows[k]) for k in rows if k not in ("id", "image", "label")} == layout.extra
     assert labels.classes(rows, c) == layout.classes
@@ -47,7 +47,8 @@ def table(folder, csv, images=("train/b.jpg", "train/a.jpg"), **changes):
         path.write_bytes(b"pixels")
     (folder / "labels.csv").write_bytes(csv if isinstance(csv, bytes) else csv.encode())
     dogs = DEFAULTS | {"label_columns": ["breed"]}
-    return labels.table(Archive(folder), SimpleNamespace(**(dogs | changes)))
+    c = SimpleNamespace(**(dogs | changes))
+    return labels.with_image(labels.table(Archive(folder), c), c, "fail")
 
 
 def rows(*args, **changes):

@@ -199,7 +199,7 @@ class Checkup:
         from stages.learner import hardware, network  # torch takes seconds to import
 
         s = self.settings
-        where = hardware.resolve_device(s.runtime.device)
+        where = hardware.resolve_device(s.runtime)
         backbone = network.build_backbone(s.model.architecture)
         found = hardware.record(hardware.resolve_precision(s.model.precision, where, backbone))
         return f"{found['device']}, {found['threads']} threads, {found['precision']}"

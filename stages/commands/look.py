@@ -31,9 +31,10 @@ def command() -> None:
     from stages.competition import labels
     from stages.competition.archive import Archive
 
-    c = params.read().competition
+    settings = params.read()
+    c = settings.competition
     archive = Archive(paths.RAW)
-    rows = labels.table(archive, c)
+    rows = labels.with_image(labels.table(archive, c), c, settings.screen.bad_images)
     classes = labels.classes(rows, c)
     for name, text in (*_of_labels(rows, classes, c), *_of_files(archive, rows, classes, c)):
         click.echo(f"{name:<12}{text}")

@@ -16,6 +16,7 @@ from stages.competition.folds import TRAIN_ONLY
 from stages.competition.names import plain
 from stages.errors import UserError
 
+MOST = 0.5  # of the rows may have no image: more is a wrong param
 MISSING = frozenset({"na", "n/a", "nan", "none", "null"})
 
 
@@ -27,10 +28,23 @@ def table(archive: Archive, c: SimpleNamespace) -> pd.DataFrame:
     other images than it said.
 
     Raises:
-        UserError: a column, a label or an image that is not there, or a label of another kind.
+        UserError: a column or a label that is not there, or a label of another kind.
 
     """
     return _of_paths(archive, c) if c.labels in ("folders", "filenames") else _of_csv(archive, c)
+
+
+def with_image(rows: pd.DataFrame, c: SimpleNamespace, bad_images: str) -> pd.DataFrame:
+    """The rows that have an image.
+
+    Raises:
+        UserError: some have none and that is to `fail`, or so many that a param must be wrong.
+
+    """
+    missing = rows["image"].isna()
+    if missing.any() and (bad_images == "fail" or missing.mean() > MOST):
+        raise lookup.no_image(list(rows.loc[missing, "id"]), len(rows), c.train_images)
+    return rows[~missing]
 
 
 def once(rows: pd.DataFrame, file: str) -> pd.DataFrame:
@@ -134,7 +148,7 @@ def _of_csv(archive: Archive, c: SimpleNamespace) -> pd.DataFrame:
     result = pd.DataFrame(
         {
             "id": ids,
-            "image": lookup.required(ids, c.train_images, archive, c.suffix),
+            "image": lookup.find(ids, c.train_images, archive, c.suffix),
             "label": _checked(given, ids, c),
         }
     )

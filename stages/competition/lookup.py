@@ -56,11 +56,16 @@ def required(ids: Sequence[str], folders: Folders, archive: Archive, suffix: str
     """
     found = find(ids, folders, archive, suffix)
     if missing := [i for i, image in zip(ids, found, strict=True) if image is None]:
-        raise UserError(
-            f"{len(missing)} of {len(found)} ids have no image in {_names(folders)}, the first is "
-            f"{missing[0]!r}; check competition.suffix and the folder."
-        )
+        raise no_image(missing, len(found), folders)
     return found
+
+
+def no_image(missing: Sequence[str], count: int, folders: Folders) -> UserError:
+    """What is said of ids that have no image."""
+    return UserError(
+        f"{len(missing)} of {count} ids have no image in {_names(folders)}, the first is "
+        f"{missing[0]!r}; check competition.suffix and the folder."
+    )
 
 
 def find(ids: Sequence[str], folders: Folders, archive: Archive, suffix: str) -> list[str | None]:

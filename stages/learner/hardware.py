@@ -5,10 +5,12 @@ A timing would make a result differ from run to run.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -19,7 +21,14 @@ NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|_
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def resolve_device(wanted: str) -> torch.device:
+class Runtime(Protocol):
+    """The `runtime` group of params.yaml."""
+
+    device: str
+    deterministic: bool
+
+
+def resolve_device(runtime: Runtime) -> torch.device:
     """`auto` is cuda, else mps, else cpu.
 
     Raises:
@@ -31,11 +40,21 @@ def resolve_device(wanted: str) -> torch.device:
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
+    wanted = runtime.device
     if wanted == "auto":
         wanted = next(name for name, here in there.items() if here)
     if not there[wanted]:
         raise UserError(f"runtime.device: this machine has no {wanted}; use auto or cpu.")
+    if wanted == "cuda":
+        repeatable(on=runtime.deterministic)
     return torch.device(wanted)
+
+
+def repeatable(*, on: bool) -> None:
+    """Have CUDA compute the same bits in each run; an operation that cannot is warned of."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what torch then asks for
+    torch.use_deterministic_algorithms(on, warn_only=True)
+    torch.backends.cudnn.deterministic = on
 
 
 @dataclass(frozen=True)
@@ -99,12 +118,14 @@ def enough_memory(key: str, batch_size: int, where: torch.device) -> Iterator[No
         ) from None
 
 
-def record(used: Precision) -> dict[str, str | int]:
+def record(used: Precision) -> dict[str, str | int | bool]:
     """What can change the last digits, for the metrics."""
-    name = torch.cuda.get_device_name() if used.device.type == "cuda" else used.device.type
+    cuda = used.device.type == "cuda"
+    name = torch.cuda.get_device_name() if cuda else used.device.type
     return {
         "device": name,
         "threads": torch.get_num_threads(),
         "precision": f"{used.train} training, {used.predict} prediction",
         "torch": torch.__version__.partition("+")[0],
+        **({"deterministic": torch.are_deterministic_algorithms_enabled()} if cuda else {}),
     }

@@ -1,0 +1,60 @@
+"""`repodium clean`: what takes space beside the results, and freeing it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from stages import command as stage_command
+from stages import paths, resume
+from stages.errors import UserError
+
+MB = 1e6  # bytes
+
+
+@click.command()
+@click.option("--checkpoints", is_flag=True, help="Free the work of stages that were interrupted.")
+@click.option("--downloads", is_flag=True, help="Free the archives that Kaggle sent.")
+def command(checkpoints: bool, downloads: bool) -> None:
+    """Show what takes space beside the results; with an option, free it.
+
+    Without checkpoints an interrupted stage starts anew; without downloads `fetch`, should it run
+    again, downloads again. DVC's own cache is freed by `dvc gc --workspace`.
+    """
+    unfinished = [(p, resume.stage_of(p)) for p in resume.folders() if not running(p)]
+    archives = [(p, p.name) for p in sorted(paths.DOWNLOADS.glob("*"))]
+    shown("checkpoints", unfinished, free=checkpoints)
+    shown("downloads", archives, free=downloads)
+
+
+def shown(title: str, found: list[tuple[Path, str]], *, free: bool) -> None:
+    """List what there is of a kind, and free it if it is to be."""
+    if not found:
+        click.echo(f"{title}: none")
+    for path, name in found:
+        about = f"{name}  {size(path) / MB:,.1f} MB"
+        if free:
+            remove(path)
+        click.echo(f"{title}: {about}{', freed' if free else ''}")
+
+
+def running(folder: Path) -> bool:
+    """Whether the stage whose work this is runs just now."""
+    try:
+        with stage_command.only_writer(resume.stage_of(folder)):
+            return False
+    except UserError:
+        return True
+
+
+def size(path: Path) -> int:
+    """Bytes that are freed with a file or a folder: what has a second name elsewhere stays."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    return sum(p.stat().st_size for p in files if p.stat().st_nlink == 1)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
