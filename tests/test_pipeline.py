@@ -85,6 +85,10 @@ def test_names_of_stage_module_and_metrics_agree() -> None:
         assert ("matrix" in stage) == (name in PER_FOLD)
 
 
+def test_no_shell_line_is_built_from_params() -> None:
+    assert not [s["cmd"] for s in PIPELINE["stages"].values() if "$" in s["cmd"]]
+
+
 def test_every_params_group_of_a_stage_is_named_after_it() -> None:
     shared = {"competition", "folds", "seed", "model", "optimizer", "transforms", "runtime"}
     modules = {module_of(stage) for stage in PIPELINE["stages"]}

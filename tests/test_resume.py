@@ -8,10 +8,13 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from stages import command, fingerprint, resume
 from stages.errors import UserError
 from stages.growing import Growing, GrowingArray
+from stages.learner import hardware
+from stages.learner.stepper import Stepper
 from stages.resume import Kept
 from tests.project import edit, run_all, run_stage, write_competition, write_project
 
@@ -284,3 +287,39 @@ def test_a_second_writer_says_so_until_the_first_is_gone(project):
         first.kill()
         first.wait()
     assert run_stage(project, "augment", "0").exit_code == 0
+
+
+def test_out_of_memory_is_told_with_a_batch_size_and_what_was_kept_stays(project, monkeypatch):
+    step, count = Stepper.step, iter(range(100))
+
+    def greedy(self, *batch):
+        if next(count) == 3:
+            torch.empty(2**50)  # really more than there is
+        return step(self, *batch)
+
+    monkeypatch.setattr(resume, "EVERY", 0)
+    monkeypatch.setattr(resume, "SHARE", 0)
+    monkeypatch.setattr(Stepper, "step", greedy)
+    expected = outs(project, "unfreeze")
+    result = run_stage(project, "unfreeze", "0")
+    assert result.exit_code == 1
+    said = "unfreeze.batch_size: the cpu has no memory for 8 images at once; try 4. What was done"
+    assert said in result.output
+    again = run_stage(project, "unfreeze", "0")
+    assert "goes on after 3 steps of fit 1" in again.output
+    assert outs(project, "unfreeze") == expected
+
+
+@pytest.mark.parametrize("message", ["CUDA out of memory. Tried to allocate 2 GiB", "other fault"])
+def test_only_a_lack_of_memory_becomes_a_sentence(message):
+    kind = UserError if "memory" in message else RuntimeError
+    with pytest.raises(kind), hardware.enough_memory("tta.batch_size", 64, torch.device("cuda")):
+        raise RuntimeError(message)
+
+
+def test_a_stage_takes_its_fold_from_dvc(project, monkeypatch):
+    expected = outs(project, "tta")
+    wipe(project, "tta")
+    monkeypatch.setenv("DVC_STAGE", "tta@0")
+    assert run_stage(project, "tta").exit_code == 0
+    assert outs(project, "tta") == expected
