@@ -16,8 +16,9 @@ from typing import Any
 
 import click
 
-from stages import paths, resume
+from stages import paths
 from stages.errors import UserError
+from stages.resume import unfinished
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HELD = (errno.EACCES, errno.EAGAIN)
@@ -36,7 +37,7 @@ class Stage(click.Command):
         """Run the stage, alone."""
         name = address(**ctx.params, stage=self.name)
         with only_writer(name), told(name):
-            resume.free_finished(name)
+            unfinished.free_finished(name)
             return super().invoke(ctx)
 
 
@@ -47,7 +48,7 @@ def stage(name: str) -> Callable[[Callable], Stage]:
 
 def address(stage: str, fold: str | None = None, before: str | None = None) -> str:
     """A stage as DVC writes it: find_lr_head@0."""
-    return resume.addressed(f"{stage}_{before}" if before else stage, fold)
+    return unfinished.addressed(f"{stage}_{before}" if before else stage, fold)
 
 
 @contextmanager

@@ -8,12 +8,13 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from stages import command, params, paths, records, resume
-from stages.growing import GrowingArray
+from stages import command, params, paths, records
 from stages.images.loading import Views, chunks, load, resolve_workers
 from stages.images.pack import Pack
 from stages.learner import activations, checkpoint, hardware
 from stages.learner.network import Network, build_backbone
+from stages.resume import unfinished
+from stages.resume.growing import GrowingArray
 
 
 @command.stage("precompute")
@@ -23,7 +24,7 @@ def main() -> None:
     pack = Pack(paths.PACK)
     network = build(s)
     width = network.pool.width(network.backbone.num_features)
-    kept = resume.keep("precompute")
+    kept = unfinished.keep("precompute")
     used = kept.machines(hardware.record(network.precision))
     with GrowingArray(kept, activations.FEATURES, (len(pack), width)) as array:
         for batch in features(network, pack, array.rows, s):

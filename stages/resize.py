@@ -8,10 +8,11 @@ from functools import partial
 
 from tqdm import tqdm
 
-from stages import command, params, paths, records, resume
+from stages import command, params, paths, records
 from stages.competition import lookup
 from stages.competition.archive import Archive
 from stages.images import decoding, pack
+from stages.resume import unfinished
 
 Packed = tuple[str, tuple[bytes, int, int] | str]
 
@@ -24,7 +25,7 @@ def main() -> None:
     folders = (s.competition.train_images, s.competition.test_images)
     names = sorted({name for folder in folders for name in lookup.images(archive, folder)})
     work = partial(resize, archive, s.resize.shorter_side, s.resize.quality)
-    kept = resume.keep("resize")
+    kept = unfinished.keep("resize")
     with pack.Writer(kept) as writer:
         start = writer.images + writer.unreadable
         done = in_order(work, names[start:], threads=os.cpu_count() or 1)

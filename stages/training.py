@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from stages import paths, records, resume
+from stages import paths, records
 from stages.competition import tables
 from stages.errors import UserError
 from stages.images.loading import Views, resolve_workers
@@ -24,6 +24,7 @@ from stages.learner.groups import layer_groups
 from stages.learner.network import Network
 from stages.learner.progress import Progress
 from stages.learner.stepper import Learner
+from stages.resume import unfinished
 from stages.settings import Step
 
 FEWEST = 2  # rows to train on: BatchNorm has no variance of one
@@ -157,7 +158,7 @@ def train_on_images(
     """Train on from the checkpoint of stage `start`, step after step, and write what came of it."""
     header, network = load(fold, start, s)
     data = image_data(fold, header, batch_size, s)
-    kept = resume.keep(stage, fold)
+    kept = unfinished.keep(stage, fold)
     used = kept.machines(hardware.record(network.precision))
     progress = Progress(kept, network, header.trained)
     for step in (step for step in steps if step.fits):

@@ -7,15 +7,16 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages import command, params, paths, records, resume, training
+from stages import command, params, paths, records, training
 from stages.competition import metrics, predictions, tables
-from stages.growing import GrowingArray
 from stages.images.loading import resolve_workers
 from stages.images.pack import Pack
 from stages.learner import hardware, tta
 from stages.learner.checkpoint import Header
 from stages.learner.network import Network
-from stages.resume import Kept
+from stages.resume import unfinished
+from stages.resume.growing import GrowingArray
+from stages.resume.unfinished import Kept
 
 
 @command.stage("tta")
@@ -25,7 +26,7 @@ def main(fold: str) -> None:
     s = params.load("tta")
     header, network = training.load(fold, "unfreeze", s)
     _, valid = tables.of_fold(tables.read(paths.FOLDS), fold)
-    kept = resume.keep("tta", fold)
+    kept = unfinished.keep("tta", fold)
     used = kept.machines(hardware.record(network.precision))
     scores = {}
     for name, rows in (("validation", valid), ("test", tables.read(paths.TEST))):

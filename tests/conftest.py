@@ -11,7 +11,7 @@ from PIL import Image
 from stages.images import decoding, pack
 from stages.learner.stepper import Learner
 from stages.learner.tasks import TASKS
-from stages.resume import Kept
+from stages.resume.unfinished import Kept
 from stages.settings import Optimizer
 from tests.kaggle_server import loopback
 

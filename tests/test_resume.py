@@ -5,17 +5,19 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
 
-from stages import command, fingerprint, resume
+from stages import command
 from stages.errors import UserError
-from stages.growing import Growing, GrowingArray
 from stages.learner import hardware
 from stages.learner.stepper import Stepper
-from stages.resume import Kept
+from stages.resume import fingerprint, unfinished
+from stages.resume.growing import Growing, GrowingArray
+from stages.resume.unfinished import Kept
 from tests.project import edit, run_all, run_stage, write_competition, write_project
 
 LONG = ["resize", "precompute", "augment", "progressive", "unfreeze", "tta"]
@@ -55,14 +57,14 @@ def _deadly(monkeypatch):
     """Everything is kept at once, and each time the process dies right after."""
     writing = Kept.writing
 
-    @resume.contextmanager
+    @contextmanager
     def and_die(kept, name):
         with writing(kept, name) as part:
             yield part
         raise Killed
 
-    monkeypatch.setattr(resume, "EVERY", 0)
-    monkeypatch.setattr(resume, "SHARE", 0)
+    monkeypatch.setattr(unfinished, "EVERY", 0)
+    monkeypatch.setattr(unfinished, "SHARE", 0)
     monkeypatch.setattr(Kept, "writing", and_die)
 
 
@@ -248,8 +250,8 @@ def small_disk(tmp_path):
 def test_a_checkpoint_that_finds_the_disk_full_is_told_and_another_run_goes_on(
     project, small_disk, monkeypatch
 ):
-    monkeypatch.setattr(resume, "EVERY", 0)
-    monkeypatch.setattr(resume, "SHARE", 0)
+    monkeypatch.setattr(unfinished, "EVERY", 0)
+    monkeypatch.setattr(unfinished, "SHARE", 0)
     expected = outs(project, "unfreeze")
     wipe(project, "unfreeze")
     kept = project / "work/checkpoints"
@@ -297,8 +299,8 @@ def test_out_of_memory_is_told_with_a_batch_size_and_what_was_kept_stays(project
             torch.empty(2**50)  # really more than there is
         return step(self, *batch)
 
-    monkeypatch.setattr(resume, "EVERY", 0)
-    monkeypatch.setattr(resume, "SHARE", 0)
+    monkeypatch.setattr(unfinished, "EVERY", 0)
+    monkeypatch.setattr(unfinished, "SHARE", 0)
     monkeypatch.setattr(Stepper, "step", greedy)
     expected = outs(project, "unfreeze")
     result = run_stage(project, "unfreeze", "0")

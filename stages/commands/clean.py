@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from stages import command as stage_command
-from stages import paths, resume
+from stages import paths
 from stages.errors import UserError
+from stages.resume import unfinished
 
 MB = 1e6  # bytes
 
@@ -23,9 +24,9 @@ def command(checkpoints: bool, downloads: bool) -> None:
     Without checkpoints an interrupted stage starts anew; without downloads `fetch`, should it run
     again, downloads again. DVC's own cache is freed by `dvc gc --workspace`.
     """
-    unfinished = [(p, resume.stage_of(p)) for p in resume.folders() if not running(p)]
+    found = [(p, unfinished.stage_of(p)) for p in unfinished.folders() if not running(p)]
     archives = [(p, p.name) for p in sorted(paths.DOWNLOADS.glob("*"))]
-    shown("checkpoints", unfinished, free=checkpoints)
+    shown("checkpoints", found, free=checkpoints)
     shown("downloads", archives, free=downloads)
 
 
@@ -43,7 +44,7 @@ def shown(title: str, found: list[tuple[Path, str]], *, free: bool) -> None:
 def running(folder: Path) -> bool:
     """Whether the stage whose work this is runs just now."""
     try:
-        with stage_command.only_writer(resume.stage_of(folder)):
+        with stage_command.only_writer(unfinished.stage_of(folder)):
             return False
     except UserError:
         return True

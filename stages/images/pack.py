@@ -19,8 +19,8 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from stages.growing import Growing
-from stages.resume import Kept
+from stages.resume.growing import Growing
+from stages.resume.unfinished import Kept
 
 BLOB = "images.bin"
 INDEX = "index.csv"

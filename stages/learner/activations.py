@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from stages.records import whole
-from stages.resume import Kept
+from stages.resume.unfinished import Kept
 
 FEATURES = "features.npy"
 INDEX = "index.csv"

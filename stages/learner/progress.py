@@ -19,7 +19,7 @@ from stages.learner import checkpoint
 from stages.learner.fitting import History, Row, show
 from stages.learner.network import Network
 from stages.learner.stepper import Stepper
-from stages.resume import Kept
+from stages.resume.unfinished import Kept
 
 FILE = "progress.safetensors"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from stages import params, pipeline
 
-CODE = Path(__file__).parent.parent
+CODE = Path(__file__).parents[2]
 
 
 def of(stage: str, fold: str | None = None) -> str:

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages import fingerprint, paths, records
+from stages import paths, records
+from stages.resume import fingerprint
 
 EVERY = 5.0  # seconds of work that a kill may cost ...
 SHARE = 100  # ... or as many times what keeping it takes: a hundredth of the time at most
