@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages import command, params, paths, records, training
 from stages.figures import rates
-from stages.learner import rate_finder
+from stages.learner import hardware, rate_finder
 from stages.learner.fitting import Data
 from stages.learner.stepper import Learner
 
@@ -31,8 +31,9 @@ def main(before: str, fold: str) -> None:
 def find(before: str, fold: str, s: SimpleNamespace) -> rate_finder.Curve:
     """The finder's curve for the head on activations, or for the whole network on images."""
     learner, data = on_activations(fold, s) if before == "head" else on_images(fold, s)
-    f = s.find_lr
-    return rate_finder.find(learner, data, f.start, f.end, f.batches, f.group_ratio)
+    f, batch_size = s.find_lr, getattr(s, before).batch_size
+    with hardware.enough_memory(f"{before}.batch_size", batch_size, learner.device):
+        return rate_finder.find(learner, data, f.start, f.end, f.batches, f.group_ratio)
 
 
 def on_activations(fold: str, s: SimpleNamespace) -> tuple[Learner, Data]:

@@ -221,6 +221,18 @@ def test_an_array_that_was_cut_off_goes_on_at_the_last_whole_row(tmp_path):
     assert np.array_equal(np.load(tmp_path / "a.npy"), rows)
 
 
+@pytest.mark.parametrize("damage", ["a.npy", "a.npy.json"])
+def test_an_array_whose_file_or_note_is_damaged_starts_anew(tmp_path, damage):
+    rows = np.ones((4, 3), dtype=np.float32)
+    with GrowingArray(Kept(tmp_path), "a.npy", (4, 3)) as array:
+        array.add(rows)
+    (tmp_path / damage).write_bytes(b"{")
+    with GrowingArray(Kept(tmp_path), "a.npy", (4, 3)) as array:
+        assert array.rows == 0
+        array.add(rows)
+    assert np.array_equal(np.load(tmp_path / "a.npy"), rows)
+
+
 def test_a_full_disk_is_told_and_what_was_kept_stays(tmp_path):
     with Growing(Kept(tmp_path), "kept") as growing:
         growing.append("kept", b"safe")

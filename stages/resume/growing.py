@@ -22,13 +22,21 @@ class Growing(AbstractContextManager):
 
     def __init__(self, kept: Kept, *names: str) -> None:
         self.kept, self._note, self._noted = kept, f"{names[0]}.json", True
-        note = kept.folder / self._note
-        sizes = json.loads(note.read_text("utf-8")) if note.exists() else {}
+        sizes = self._whole()
         mode = "rb" if kept.done else "a+b"  # what is done is shared with its place among the outs
         self.files = {name: (kept.folder / name).open(mode) for name in names}
         for name, file in self.files.items():
             if not kept.done:
                 file.truncate(sizes.get(name, 0))
+
+    def _whole(self) -> dict[str, int]:
+        """How far each file is whole; nothing if one of them is not there as noted."""
+        try:
+            sizes = json.loads((self.kept.folder / self._note).read_text("utf-8"))
+            there = all((self.kept.folder / n).stat().st_size >= s for n, s in sizes.items())
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+        return sizes if there else {}
 
     def size(self, name: str) -> int:
         """Bytes of a file so far."""
