@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stages import params, paths
-from stages.errors import UserError, some
+from stages.errors import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,26 +83,28 @@ def _of_files(
 
 def draw(archive: Archive, rows: pd.DataFrame) -> None:
     """Draw a contact sheet of nine training images, evenly spread over the table."""
+    from PIL import Image
+
     from stages.competition import cells
     from stages.figures import sheet
 
     step = max(1, len(rows) // SHOWN)
     chosen = rows.iloc[::step].head(SHOWN)
-    images = [picture(archive, name) for name in chosen["image"]]
-    titles = [", ".join(cells.split(cell)) for cell in chosen["label"]]
-    sheet.draw(paths.picture("look"), images, titles)
+    pictures = {name: picture(archive, name) for name in chosen["image"]}
+    titles = [
+        ", ".join(cells.split(cell)) if pictures[name] else f"{name} cannot be read"
+        for name, cell in zip(chosen["image"], chosen["label"], strict=True)
+    ]
+    blank = Image.new("RGB", (256, 256), "lightgrey")
+    sheet.draw(paths.picture("look"), [found or blank for found in pictures.values()], titles)
 
 
-def picture(archive: Archive, name: str) -> Image:
-    """One image, small.
-
-    Raises:
-        UserError: it is not readable.
-
-    """
+def picture(archive: Archive, name: str) -> Image.Image | None:
+    """One image, small; None, and why is told, if it cannot be read."""
     from stages.images import decoding
 
     try:
         return decoding.decode(archive.read(name), 256)
     except decoding.UnreadableError as error:
-        raise UserError(f"{name} cannot be read: {error}.") from None
+        click.echo(f"{'note':<12}{name} cannot be read: {error}; see screen.bad_images.")
+        return None

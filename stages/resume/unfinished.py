@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,9 @@ class Kept:
         Values that differ are joined, so that a result of two machines says so.
         """
         path = self.folder / MACHINES
-        seen = json.loads(path.read_text("utf-8")) if path.exists() else []
+        seen = []
+        with suppress(OSError, ValueError):  # there is none, or it was damaged
+            seen = json.loads(path.read_text("utf-8"))
         if used not in seen:
             seen.append(used)
             records.write_text(path, json.dumps(seen))
