@@ -1,6 +1,7 @@
 """A killed stage goes on: the bytes of an uninterrupted run, and never another run's work."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -337,3 +338,23 @@ def test_a_stage_takes_its_fold_from_dvc(project, monkeypatch):
     monkeypatch.setenv("DVC_STAGE", "tta@0")
     assert run_stage(project, "tta").exit_code == 0
     assert outs(project, "tta") == expected
+
+
+def test_under_dvc_a_folder_is_what_dvc_recorded_as_long_as_it_has_that_size(project, monkeypatch):
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("DVC_STAGE", "tta@0")
+    pack = project / "data/resized"
+    files = list(pack.iterdir())
+    size = sum(file.stat().st_size for file in files)
+
+    def fingerprint_with(md5, size):
+        out = {"path": "data/resized", "md5": md5, "size": size, "nfiles": len(files)}
+        (project / "dvc.lock").write_text(json.dumps({"stages": {"resize": {"outs": [out]}}}))
+        return fingerprint.of("tta", "0")
+
+    assert fingerprint_with("aa.dir", size) != fingerprint_with("bb.dir", size)
+    assert fingerprint_with("aa.dir", size + 1) == fingerprint_with("bb.dir", size + 1)
+    recorded = fingerprint_with("aa.dir", size)
+    with (pack / "index.csv").open("ab") as file:
+        file.write(b"\n")
+    assert fingerprint_with("aa.dir", size) != recorded

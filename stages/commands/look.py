@@ -14,7 +14,7 @@ from stages.errors import some
 
 if TYPE_CHECKING:
     import pandas as pd
-    from PIL.Image import Image
+    from PIL import Image
 
     from stages.competition.archive import Archive
     from stages.settings import Competition
