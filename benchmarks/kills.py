@@ -43,13 +43,14 @@ def main(kills: int, seed: int) -> None:
             stage = STAGES[number % len(STAGES)]
             at = rng.uniform(0.1, 1) * usual[stage]
             spent = kill(clone, stage, at)
+            mended = clean(clone)
             rest = run(clone, stage)
             same = hashes(clone) == expected
             wrong |= not same
             lost[stage].append(spent + rest - usual[stage])
             click.echo(
                 f"{number + 1:>3}  {stage:<14} killed after {spent:5.1f} s of {usual[stage]:5.1f}, "
-                f"then {rest:5.1f}, lost {lost[stage][-1]:5.1f}: {'same' if same else 'DIFFERENT'}"
+                f"then {rest:5.1f}, lost {lost[stage][-1]:5.1f}: {'same' if same else 'DIFFERENT'}{mended}"
             )
     for stage, seconds in lost.items():
         if seconds:
@@ -95,6 +96,13 @@ def kill(clone: Path, stage: str, after: float) -> float:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
     return time.monotonic() - start
+
+
+def clean(clone: Path) -> str:
+    """Free a lock of DVC's that the kill cut off; says so if there was one."""
+    said = subprocess.run(["repodium", "clean"], cwd=clone, env=environment(clone), check=True,
+                          capture_output=True, text=True).stdout  # fmt: skip
+    return ", DVC's lock was cut off and freed" if "cut off" in said else ""
 
 
 def dvc(clone: Path, *words: str) -> None:

@@ -50,6 +50,15 @@ def test_it_frees_what_it_is_told_to(folder):
     assert said() == ["checkpoints: none", "downloads: none"]
 
 
+def test_a_lock_of_dvcs_that_a_kill_cut_off_is_freed_and_a_whole_one_is_not(folder):
+    lock = folder / ".dvc/tmp/rwlock"
+    lock.parent.mkdir(parents=True)
+    for text, freed in (('{"read": {"data/raw": [', True), ("", True), ('{"read": {}}', False)):
+        lock.write_text(text)
+        assert ("was cut off when DVC was killed" in said()[0]) == freed
+        assert lock.exists() != freed
+
+
 def test_what_a_running_stage_keeps_is_spared(folder):
     pid = os.fork()
     if not pid:  # a stage that runs, holding its lock

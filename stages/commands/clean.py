@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from stages.errors import UserError
 from stages.resume import unfinished
 
 MB = 1e6  # bytes
+RWLOCK = Path(".dvc/tmp/rwlock")
 
 
 @click.command()
@@ -21,9 +23,13 @@ MB = 1e6  # bytes
 def command(checkpoints: bool, downloads: bool) -> None:
     """Show what takes space beside the results; with an option, free it.
 
+    A lock file of DVC's that a kill cut off is always freed: DVC does not run beside it.
     Without checkpoints an interrupted stage starts anew; without downloads `fetch`, should it run
     again, downloads again. DVC's own cache is freed by `dvc gc --workspace`.
     """
+    if damaged(RWLOCK):
+        RWLOCK.unlink()
+        click.echo(f"{RWLOCK} was cut off when DVC was killed, and DVC could not go on: freed")
     found = [(p, unfinished.stage_of(p)) for p in unfinished.folders() if not running(p)]
     archives = [(p, p.name) for p in sorted(paths.DOWNLOADS.glob("*"))]
     shown("checkpoints", found, free=checkpoints)
@@ -39,6 +45,17 @@ def shown(title: str, found: list[tuple[Path, str]], *, free: bool) -> None:
         if free:
             remove(path)
         click.echo(f"{title}: {about}{', freed' if free else ''}")
+
+
+def damaged(lock: Path) -> bool:
+    """Whether a kill cut off the file in which DVC notes who reads and writes what."""
+    try:
+        json.loads(lock.read_bytes())
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+    return False
 
 
 def running(folder: Path) -> bool:
