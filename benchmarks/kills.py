@@ -48,9 +48,10 @@ def main(kills: int, seed: int) -> None:
             same = hashes(clone) == expected
             wrong |= not same
             lost[stage].append(spent + rest - usual[stage])
+            verdict = "same" if same else "DIFFERENT"
             click.echo(
                 f"{number + 1:>3}  {stage:<14} killed after {spent:5.1f} s of {usual[stage]:5.1f}, "
-                f"then {rest:5.1f}, lost {lost[stage][-1]:5.1f}: {'same' if same else 'DIFFERENT'}{mended}"
+                f"then {rest:5.1f}, lost {lost[stage][-1]:5.1f}: {verdict}{mended}"
             )
     for stage, seconds in lost.items():
         if seconds:
