@@ -155,6 +155,12 @@ def test_a_competition_that_the_search_does_not_find_is_not_called_unknown(enter
     assert Checkup().competition().endswith(f"its rules are at {RULES.format(slug=SLUG)}")
 
 
+def test_a_lock_of_dvcs_that_a_kill_cut_off(entered, repository):
+    (repository / ".dvc/tmp").mkdir(exist_ok=True)
+    (repository / ".dvc/tmp/rwlock").write_text('{"read": [')
+    assert no(Checkup().dvc) == "its lock file was cut off when it was killed: repodium clean"
+
+
 def test_a_disk_that_the_competition_does_not_fit_on(entered, repository):
     entered.files[1]["totalBytes"] = 10**16
     assert "and 20000000 GB are needed: make room" in no(Checkup().disk)

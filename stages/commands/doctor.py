@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from stages import params, paths
+from stages.commands import clean
 from stages.competition import kaggle, submissions
 from stages.errors import UserError
 from stages.settings import Settings
@@ -94,6 +95,8 @@ class Checkup:
 
     def dvc(self) -> str:
         """DVC's version, and where its cache is."""
+        if clean.damaged(clean.RWLOCK):
+            raise UserError("its lock file was cut off when it was killed: repodium clean")
         return f"{version('dvc')}, cache {self._cache}"
 
     @cached_property

@@ -135,10 +135,11 @@ def fit(
             if not skip:
                 learner.seeded(name)
             learner.module.train()
-            for step, batch in enumerate(train, start=skip):
-                stepper.step(batch, multipliers[step])
+            batches = zip(train, multipliers[skip:], strict=True)
+            for step, (batch, multiplier) in enumerate(batches, start=skip + 1):
+                stepper.step(batch, multiplier)
                 bar.update()
-                if step + 1 < steps:
+                if step < steps:
                     after_step()
             skip = 0
             scores = evaluate(learner, valid)
