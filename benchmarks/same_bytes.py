@@ -2,8 +2,8 @@
 
     python benchmarks/same_bytes.py
 
-enters a tiny competition once for each of several numbers of workers, orders of the files, hash
-seeds, loads, and ways to run the stages (through DVC, or each alone), and prints the sha256 of all
+enters a tiny competition once for each number of workers and each order of the files, with another
+hash seed each time, idle or loaded, through DVC or each stage alone, and prints the sha256 of all
 models, predictions, metrics and of the submission together.
 """
 
@@ -36,12 +36,16 @@ ORDERS = {
 }
 
 
+LOADS = (4, 0, 0, 4, 4, 0)  # each with every number of workers and every order
+HOW = ("dvc repro", "each alone", "each alone", "dvc repro")
+
+
 @click.command()
 def main() -> None:
     """Print a line a run; the exit status is 1 if two hashes differ."""
     seen = set()
-    for number, (workers, order, load) in enumerate(itertools.product((0, 1, 4), ORDERS, (0, 4))):
-        how = ("dvc repro", "each alone")[number % 2]
+    for number, (workers, order) in enumerate(itertools.product((4, 1, 0), reversed(ORDERS))):
+        load, how = LOADS[number], HOW[number % len(HOW)]
         with tempfile.TemporaryDirectory() as temporary, busy(load):
             write_competition(Path(temporary) / "c", ORDERS[order])
             found = run(Path(temporary), workers, how, hash_seed=number)
