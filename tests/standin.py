@@ -31,7 +31,7 @@ def real(path: str) -> Path:
     return Path(path.replace("${item.fold}", fold).replace("${submission.file}", file))
 
 
-declared = [value(key) for key in definition["params"] if stage != "screen"]
+declared = [value(key) for key in definition["params"] if not key.startswith("screen")]
 digest = hashlib.sha256(json.dumps(declared).encode())
 for dependency in map(real, definition["deps"]):
     if dependency.parts[0] != "stages":

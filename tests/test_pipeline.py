@@ -157,7 +157,7 @@ EDITS = {
     "head size": ({"head.image_size": 40}, ["precompute", "find_lr_head", *AFTER_HEAD]),
     "seed": ({"seed": 1}, ["find_lr_head", *AFTER_HEAD]),
     "split seed": ({"split.seed": 1}, ["split", "screen", "explore", "find_lr_head", *AFTER_HEAD]),
-    "bad images": ({"screen.bad_images": "quarantine"}, ["screen"]),
+    "bad images": ({"screen.bad_images": "quarantine"}, ["split", "screen"]),
     "quality": ({"resize.quality": 80}, ["resize", "precompute", "find_lr_head", *AFTER_HEAD]),
     "architecture": (
         {"model.architecture": "test_resnet"},
