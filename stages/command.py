@@ -99,10 +99,3 @@ def told(name: str) -> Iterator[None]:
             "the disk is full: free some space (`repodium clean` shows what may go), then run "
             "again to go on."
         ) from None
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise UserError(
-            "a process that prepared images was killed, most likely for lack of memory; set "
-            "runtime.workers lower (0 needs no other process), then run again to go on."
-        ) from None

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
+import torch
 from tqdm import tqdm
 
 from stages import command, params, paths, records
 from stages.competition import lookup
 from stages.competition.archive import Archive
-from stages.images import decoding, pack
+from stages.images import decoding, packing
 from stages.resume import unfinished
 
 Packed = tuple[str, tuple[bytes, int, int] | str]
@@ -21,12 +22,13 @@ Packed = tuple[str, tuple[bytes, int, int] | str]
 def main() -> None:
     """Resize all images once, straight from the archive, on every core."""
     s = params.load("resize")
+    torch.set_num_threads(1)  # ours work side by side, an image each
     archive = Archive(paths.RAW)
     folders = (s.competition.train_images, s.competition.test_images)
     names = sorted({name for folder in folders for name in lookup.images(archive, folder)})
     work = partial(resize, archive, s.resize.shorter_side, s.resize.quality)
     kept = unfinished.keep("resize")
-    with pack.Writer(kept) as writer:
+    with packing.Writer(kept) as writer:
         start = writer.images + writer.unreadable
         done = in_order(work, names[start:], threads=os.cpu_count() or 1)
         bar = {"total": len(names), "initial": start, "unit": "image", "disable": None}
@@ -35,8 +37,8 @@ def main() -> None:
                 writer.leave_out(name, result)
             else:
                 writer.add(name, *result)
-    pack.place(kept, paths.PACK)
-    kept.place(pack.UNREADABLE, paths.UNREADABLE)
+    packing.place(kept, paths.PACK)
+    kept.place(packing.UNREADABLE, paths.UNREADABLE)
     records.write_metrics(
         "resize",
         {"images": writer.images, "bytes": writer.bytes, "unreadable": writer.unreadable},
@@ -60,7 +62,7 @@ def resize(archive: Archive, shorter_side: int, quality: int, name: str) -> Pack
 def in_order(work: Callable[[str], Packed], names: Iterable[str], threads: int) -> Iterator[Packed]:
     """Map over threads, results in order, only a few ahead: memory does not grow with the set.
 
-    Threads suffice: Pillow decodes, resizes and encodes outside Python's lock.
+    Threads suffice: Pillow and torch decode, resize and encode outside Python's lock.
     """
     ahead: deque[Future[Packed]] = deque()
     with ThreadPoolExecutor(threads) as pool:

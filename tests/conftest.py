@@ -8,7 +8,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from stages.images import decoding, pack
+from stages.images import decoding, pack, packing
 from stages.learner.stepper import Learner
 from stages.learner.tasks import TASKS
 from stages.resume.unfinished import Kept
@@ -77,11 +77,11 @@ def make_pack(tmp_path):
 
     def make(pictures, folder="pack"):
         kept = Kept(tmp_path / f"{folder}-kept")
-        with pack.Writer(kept) as writer:
+        with packing.Writer(kept) as writer:
             for name, pixels in pictures.items():
                 image = Image.fromarray(pixels)
                 writer.add(name, decoding.to_jpeg(image, 95), *image.size)
-        pack.place(kept, tmp_path / folder)
+        packing.place(kept, tmp_path / folder)
         return pack.Pack(tmp_path / folder)
 
     return make

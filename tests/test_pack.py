@@ -1,12 +1,11 @@
-"""The pack: the right image at random access, shared by processes."""
+"""The pack: the right image at random access, shared by threads."""
 
-import multiprocessing
-import pickle
+import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from stages.images import decoding, pack
@@ -29,15 +28,15 @@ def images(make_pack, pictures):
 
 
 def read_all(images, order):
-    return [images.image(row).numpy().tobytes() for row in order]
+    return [images.image(row).tobytes() for row in order]
 
 
 def test_each_row_is_its_own_image_in_any_order(images, pictures):
     for row in (2, 0, 3, 1, 2):
         expected = pictures[NAMES[row]]
         found = images.image(row)
-        assert found.dtype == torch.uint8
-        assert np.abs(found.numpy().transpose(1, 2, 0).astype(int) - expected).max() <= 2
+        assert found.dtype == np.uint8
+        assert np.abs(found.astype(int) - expected).max() <= 2
 
 
 def test_the_jpeg_is_the_one_that_was_written(images, pictures):
@@ -73,20 +72,17 @@ def test_a_broken_neighbour_does_not_matter(images):
         blob.write(bytes(length))
     again = pack.Pack(images.folder)
     assert read_all(again, [0, 2, 3]) == before
-    with pytest.raises((OSError, RuntimeError)):
+    with pytest.raises(OSError, match=r"images.bin is damaged at train/a.jpg"):
         again.image(1)
 
 
-def test_several_processes_read_at_once(images):
+def test_several_threads_read_at_once(images):
     orders = [np.random.default_rng(i).permutation(4).tolist() * 10 for i in range(4)]
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        found = pool.starmap(read_all, [(images, order) for order in orders])
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(read_all, [images] * 4, orders))
     assert found == [read_all(images, order) for order in orders]
 
 
-def test_a_pickled_pack_carries_its_folder_and_maps_the_file_again(images):
-    data = pickle.dumps(images)
-    assert len(data) < 1000
-    again = pickle.loads(data)
-    assert read_all(again, range(4)) == read_all(images, range(4))
-    assert again.rows(NAMES).tolist() == [0, 1, 2, 3]
+def test_the_decoder_agrees_with_pillows(images):
+    for row in range(4):
+        assert np.array_equal(images.image(row), Image.open(io.BytesIO(images.jpeg(row))))

@@ -71,9 +71,15 @@ def test_code_dependencies_are_what_the_stage_imports(stage: str) -> None:
 
 
 def test_packages_hold_a_docstring_alone_for_no_stage_lists_them() -> None:
-    for file in ROOT.glob("stages/**/__init__.py"):
+    for file in ROOT.glob("stages/*/**/__init__.py"):
         body = ast.parse(file.read_text()).body
         assert [type(node) for node in body] == [ast.Expr], file
+
+
+def test_the_top_package_beside_sets_the_garbage_collector_which_changes_no_result() -> None:
+    docstring, *code = ast.parse((ROOT / "stages/__init__.py").read_text()).body
+    assert isinstance(docstring, ast.Expr)
+    assert [ast.unparse(line) for line in code] == ["import gc", "gc.set_threshold(100000)"]
 
 
 def test_names_of_stage_module_and_metrics_agree() -> None:

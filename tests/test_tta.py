@@ -30,7 +30,7 @@ def images(make_pack):
     return make_pack({name: rng.integers(0, 256, (40, 48, 3), np.uint8) for name in IMAGES})
 
 
-def predict(network, pack, augmented=4, images=IMAGES, workers=0, batch_size=8):
+def predict(network, pack, augmented=4, images=IMAGES, workers=1, batch_size=8):
     views = tta.views_of(pack, images, 32, augmented, SIDE_ON, seed=42)
     batches = tta.predict(network, TASKS["multiclass"], views, batch_size, workers)
     return np.concatenate(list(batches)).transpose(1, 0, 2)
@@ -75,7 +75,7 @@ def test_dropout_is_off_and_statistics_stay(network, images):
 
 
 def test_the_number_of_workers_changes_nothing(network, images):
-    stacks = [predict(network, images, workers=n) for n in (0, 1, 2)]
+    stacks = [predict(network, images, workers=n) for n in (1, 2, 3)]
     assert np.array_equal(stacks[0], stacks[1])
     assert np.array_equal(stacks[0], stacks[2])
 

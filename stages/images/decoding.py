@@ -82,14 +82,22 @@ def scaled_size(width: int, height: int, shorter_side: int) -> tuple[int, int]:
 def shrink(image: Image.Image, shorter_side: int) -> Image.Image:
     """Resize to a shorter side of `shorter_side`; small images are enlarged, as in fastai.
 
+    Antialiased and bilinear: torch's kernel gives Pillow's pixels, within a level, in a third of
+    its time.
+
     Raises:
         UnreadableError: it would become longer than a JPEG can be.
 
     """
-    size = scaled_size(*image.size, shorter_side)
-    if max(size) > LONGEST:
+    import torch  # seconds, that who only decodes does without
+    import torch.nn.functional as F
+
+    width, height = scaled_size(*image.size, shorter_side)
+    if max(width, height) > LONGEST:
         raise UnreadableError(f"it is too long and thin, {image.width} x {image.height}")
-    return image.resize(size, Image.Resampling.BILINEAR)
+    pixels = torch.from_numpy(np.array(image))[None].permute(0, 3, 1, 2)
+    small = F.interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)
+    return Image.fromarray(small[0].permute(1, 2, 0).numpy())
 
 
 def to_jpeg(image: Image.Image, quality: int) -> bytes:

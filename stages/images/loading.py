@@ -1,31 +1,38 @@
-"""Batches of views, prepared by worker processes while the network works.
+"""Batches of views, prepared by threads.
 
 What a batch holds depends on its keys alone: workers, load and order of arrival change nothing.
+
+OpenCV decodes and warps outside Python's lock, and a view is written straight into its place in
+the batch. Beside an accelerator the next batches are prepared while it works. On a CPU the network
+itself takes every core, and whatever runs beside it makes its threads wait for each other: there a
+batch is prepared between two steps, on every core (benchmarks/README.md has the figures).
 """
 
 from __future__ import annotations
 
 import os
-import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
+import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
 
 from stages.images import views
 from stages.images.pack import Pack
 
-MOST_WORKERS = 8
+MOST_WORKERS = 16
+AHEAD = 2  # batches that are prepared while an accelerator works on one
 Key = tuple[int, str]  # the number of an item, and which draw of it ("" is the plain view)
-Batch = tuple[torch.Tensor, torch.Tensor]  # uint8 (B, 3, size, size), numbers of the items (B,)
+Batch = tuple[torch.Tensor, Sequence]  # uint8 (B, 3, size, size), and the keys
 
 
 @dataclass
-class Views(Dataset):
-    """Views of images at one size; the item of a key (number, which) is (view, number)."""
+class Views:
+    """Views of images at one size, by key."""
 
     pack: Pack
     rows: np.ndarray
@@ -34,51 +41,87 @@ class Views(Dataset):
     transforms: views.Transforms
     seed: int
 
-    def __getitem__(self, key: Key) -> tuple[torch.Tensor, int]:
-        number, which = key
-        return self.view(self.image(number), number, which), number
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what a key stands for."""
+        return self.size, self.size, 3
 
-    def image(self, number: int) -> torch.Tensor:
-        """One whole image, uint8 (3, H, W)."""
+    def write(self, key: Key, out: np.ndarray) -> None:
+        """Write the view of a key into `out`, uint8 of `shape`."""
+        number, which = key
+        self.view(self.image(number), number, which, out)
+
+    def image(self, number: int) -> np.ndarray:
+        """One whole image, uint8 (H, W, 3)."""
         return self.pack.image(self.rows[number])
 
-    def view(self, image: torch.Tensor, number: int, which: str) -> torch.Tensor:
-        """The view `which` of an image; its randomness depends on seed, `which` and name alone."""
-        if not which:
-            return views.view(image, self.size)
-        rng = views.generator(self.seed, which, self.pack.names[self.rows[number]])
-        return views.view(image, self.size, views.draw(rng, self.transforms))
+    def view(self, image: np.ndarray, number: int, which: str, out: np.ndarray) -> None:
+        """Write the view `which`; its randomness depends on seed, `which` and name alone."""
+        drawn = views.PLAIN
+        if which:
+            rng = views.generator(self.seed, which, self.pack.names[self.rows[number]])
+            drawn = views.draw(rng, self.transforms)
+        views.view(image, self.size, drawn, out)
 
 
 @dataclass
 class ManyViews(Views):
-    """Several views from one decoding: the item of a number is ((V, 3, size, size), number)."""
+    """Several views from one decoding; the key is an item's number."""
 
     which: Sequence[str] = ("",)
 
-    def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what a key stands for."""
+        return len(self.which), *super().shape
+
+    def write(self, number: int, out: np.ndarray) -> None:
+        """Write the views of an item into `out`, uint8 of `shape`."""
         image = self.image(number)
-        return torch.stack([self.view(image, number, w) for w in self.which]), number
+        for which, place in zip(self.which, out, strict=True):
+            self.view(image, number, which, place)
 
 
-def load(dataset: Dataset, batches: Iterable[Sequence], workers: int) -> Iterator[Batch]:
+def load(dataset: Views, batches: Iterable[Sequence], workers: int) -> Iterator[Batch]:
     """Yield the batches, each a sequence of the dataset's keys, in order."""
-    loader = DataLoader(
-        dataset,
-        batch_sampler=batches,
-        num_workers=workers,
-        collate_fn=collate,
-        pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator(),  # its own: else it draws from the random state of training
-        multiprocessing_context=_context() if workers else None,
-    )
-    return iter(loader)
+    cv2.setNumThreads(1)  # ours work side by side
+    ahead = AHEAD if torch.accelerator.is_available() else 0
+    pool = ThreadPoolExecutor(workers)
+    begun: deque[_Begun] = deque()
+    try:
+        for keys in batches:
+            begun.append(_Begun(dataset, keys, workers, pool))
+            if len(begun) > ahead:
+                yield begun.popleft().finished()
+        while begun:
+            yield begun.popleft().finished()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def collate(items: Sequence[tuple[torch.Tensor, int]]) -> Batch:
-    """Stack items into a batch."""
-    pictures, numbers = zip(*items, strict=True)
-    return torch.stack(pictures), torch.tensor(numbers)
+class _Begun:
+    """A batch that threads are writing, each its share of the views."""
+
+    def __init__(
+        self, dataset: Views, keys: Sequence, workers: int, pool: ThreadPoolExecutor
+    ) -> None:
+        self.keys = keys
+        pinned = torch.cuda.is_available()
+        self.pixels = torch.empty(len(keys), *dataset.shape, dtype=torch.uint8, pin_memory=pinned)
+        views, places = dataset, self.pixels.numpy()
+
+        def write(part: slice) -> None:
+            for key, place in zip(keys[part], places[part], strict=True):
+                views.write(key, place)
+
+        parts = [slice(i, None, workers) for i in range(workers)]
+        self.shares: list[Future] = [pool.submit(write, part) for part in parts]
+
+    def finished(self) -> Batch:
+        """Wait for it: uint8 (B, ..., 3, size, size), the colours next to each other in memory."""
+        for share in self.shares:
+            share.result()
+        return self.pixels.movedim(-1, -3), self.keys
 
 
 def chunks(keys: Sequence, size: int) -> list[Sequence]:
@@ -103,13 +146,8 @@ def take(batches: Iterator[Batch], n: int) -> Iterator[Batch]:
 
 
 def resolve_workers(workers: int | str) -> int:
-    """`auto`: half the cores beside a CPU model, more beside a GPU."""
+    """`auto` is one for each core that this process may use, at most 16."""
     if workers != "auto":
-        return int(workers)
+        return max(1, int(workers))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(MOST_WORKERS, cores or 1) if torch.cuda.is_available() else max(1, (cores or 1) // 2)
-
-
-def _context() -> str:
-    """Fork on Linux: a worker then starts in milliseconds, not in an import."""
-    return "fork" if sys.platform == "linux" else "spawn"
+    return min(MOST_WORKERS, cores or 1)

@@ -11,9 +11,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 P_ROTATE = P_ZOOM = 0.75
 P_FLIP = 0.5
@@ -77,18 +76,19 @@ def draw(rng: np.random.Generator, transforms: Transforms) -> Draw:
     )
 
 
-def view(image: torch.Tensor, size: int, drawn: Draw = PLAIN) -> torch.Tensor:
-    """One view, uint8 (3, size, size), of an image, uint8 (3, H, W)."""
-    block = max(1, min(image.shape[1:]) // int(drawn.zoom * size))
-    source = F.avg_pool2d(image.float(), block) if block > 1 else image.float()
-    covered = source.shape[2] * block, source.shape[1] * block
-    to_image = mapping(image.shape[2], image.shape[1], size, drawn)
-    theta = _to_unit(*covered) @ to_image @ np.linalg.inv(_to_unit(size, size))
-    grid = F.affine_grid(_tensor(theta[:2]), [1, 3, size, size], align_corners=False)
-    warped = F.grid_sample(
-        source[None], grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )[0]
-    return _lit(warped, image, drawn).round_().clamp_(0, 255).to(torch.uint8)
+def view(
+    image: np.ndarray, size: int, drawn: Draw = PLAIN, out: np.ndarray | None = None
+) -> np.ndarray:
+    """One view, uint8 (size, size, 3), of an image, uint8 (H, W, 3); in `out`, if that is given."""
+    height, width = image.shape[:2]
+    block = max(1, min(height, width) // int(drawn.zoom * size))
+    to_image = mapping(width, height, size, drawn)
+    to_source = _between_centres(_affine(1 / block, 1 / block, 0, 0) @ to_image)
+    warped = cv2.warpAffine(
+        _reduced(image, block), to_source[:2], (size, size), dst=out,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT,
+    )  # fmt: skip
+    return _lit(warped, image, drawn)
 
 
 def mapping(width: int, height: int, size: int, drawn: Draw) -> np.ndarray:
@@ -110,13 +110,18 @@ def mapping(width: int, height: int, size: int, drawn: Draw) -> np.ndarray:
     )
 
 
-def _to_unit(width: int, height: int) -> np.ndarray:
-    """From pixels to torch's coordinates, -1 to 1 from edge to edge."""
-    return _affine(2 / width, 2 / height, -1, -1)
+def _reduced(image: np.ndarray, block: int) -> np.ndarray:
+    """Means of whole blocks: a warp looks at four pixels, and would skip those between."""
+    if block == 1:
+        return image
+    height, width = image.shape[0] // block, image.shape[1] // block
+    whole = image[: height * block, : width * block]
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _tensor(theta: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(theta).float()[None]
+def _between_centres(to_source: np.ndarray) -> np.ndarray:
+    """The same map between pixel centres at whole numbers, as OpenCV counts, not edges at 0."""
+    return _affine(1, 1, -0.5, -0.5) @ to_source @ _affine(1, 1, 0.5, 0.5)
 
 
 def _scaled(side: int, shorter: int, width: int, height: int) -> int:
@@ -149,9 +154,10 @@ def _rotation(degrees: float, x: float, y: float) -> np.ndarray:
     return _affine(1, 1, x, y) @ turn @ _affine(1, 1, -x, -y)
 
 
-def _lit(pixels: torch.Tensor, image: torch.Tensor, drawn: Draw) -> torch.Tensor:
-    """(x - mean) * contrast + mean + brightness, the mean over all pixels and channels."""
+def _lit(pixels: np.ndarray, image: np.ndarray, drawn: Draw) -> np.ndarray:
+    """(x - mean) * contrast + mean + brightness, the mean over all the image's pixels, in place."""
     if drawn.contrast == 1 and drawn.brightness == 0:
         return pixels
-    mean = int(image.sum(dtype=torch.int64)) / image.numel()  # exact, whatever the threads
-    return pixels.sub_(mean).mul_(drawn.contrast).add_(mean + 255 * drawn.brightness)
+    mean = sum(cv2.mean(image)) / 3
+    lit = (np.arange(256) - mean) * drawn.contrast + mean + 255 * drawn.brightness
+    return cv2.LUT(pixels, lit.round().clip(0, 255).astype(np.uint8), dst=pixels)

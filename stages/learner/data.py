@@ -67,7 +67,7 @@ class ImageData:
         """Training batches in the order and with the views of (seed, name), then validation's."""
         plain = self._plain()
         stream = load(self.views, self._stream(names, plain, skip), self.workers)
-        batches = ((pixels, self.targets[numbers]) for pixels, numbers in stream)
+        batches = ((pixels, self.targets[[i for i, _ in keys]]) for pixels, keys in stream)
         for _ in names:
             yield take(batches, self.steps - skip), take(batches, len(plain))
             skip = 0

@@ -96,8 +96,8 @@ class Network(nn.Module):
         self.precision = Precision(torch.device("cpu"))
         self.layers = "head"
         self.freeze_batchnorm = False
-        self.register_buffer("scale", 1 / (255 * torch.tensor(std).view(3, 1, 1)), False)
-        self.register_buffer("shift", (torch.tensor(mean) / torch.tensor(std)).view(3, 1, 1), False)
+        self.register_buffer("scale", 1 / (255 * torch.tensor(std)), False)
+        self.register_buffer("shift", torch.tensor(mean) / torch.tensor(std), False)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Raw outputs (N, C)."""
@@ -106,10 +106,19 @@ class Network(nn.Module):
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pooled activations (N, F), fp32; without a graph unless the backbone is trained."""
         learns = self.layers == "all" and self.training
-        x = (pixels * self.scale - self.shift).contiguous(memory_format=torch.channels_last)
         with torch.set_grad_enabled(learns), self.precision.autocast(training=learns):
-            features = self.backbone.forward_features(x)
+            features = self.backbone.forward_features(self._normalised(pixels))
         return self.pool(self._as_map(features).float())
+
+    def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Fp32 (N, 3, H, W), channels last.
+
+        In whole rows of 3 W numbers: channel by channel it took a tenth of the network's time.
+        """
+        n, _, h, w = pixels.shape
+        rows = pixels.permute(0, 2, 3, 1).reshape(n, h, 3 * w).float()
+        rows = rows.mul_(self.scale.repeat(w)).sub_(self.shift.repeat(w))
+        return rows.view(n, h, w, 3).permute(0, 3, 1, 2)
 
     def _as_map(self, features: torch.Tensor) -> torch.Tensor:
         """Any timm feature layout as (N, C, H, W); class tokens are left out."""
