@@ -20,6 +20,7 @@ PACK = Path("data/resized")
 UNREADABLE = Path("data/unreadable.csv")
 BACKBONE = Path("data/backbone.safetensors")
 ACTIVATIONS = Path("data/activations")
+HEAD_VIEWS = Path("data/head_views")
 PREDICTIONS = Path("data/predictions")
 SUBMISSIONS = Path("submissions")
 

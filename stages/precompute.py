@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
-import torch
 from torch import nn
-from tqdm import tqdm
 
 from stages import command, params, paths, records
-from stages.images.loading import Views, chunks, load, resolve_workers
+from stages.images.loading import ManyViews, resolve_workers
 from stages.images.pack import Pack
 from stages.learner import activations, checkpoint, hardware
 from stages.learner.network import Network, build_backbone
+from stages.learner.prediction import of_views
 from stages.resume import unfinished
 from stages.resume.growing import GrowingArray
 
@@ -23,12 +22,13 @@ def main() -> None:
     s = params.load("precompute")
     pack = Pack(paths.PACK)
     network = build(s)
-    width = network.pool.width(network.backbone.num_features)
+    width = network.width
     kept = unfinished.keep("precompute")
     used = kept.machines(hardware.record(network.precision))
+    views = ManyViews(pack, np.arange(len(pack)), s.head.image_size, transforms=None, seed=0)
     with GrowingArray(kept, activations.FEATURES, (len(pack), width)) as array:
-        for batch in features(network, pack, array.rows, s):
-            array.add(batch.cpu().numpy())
+        for batch in features(network, views, array.rows, "precompute", s):
+            array.add(batch[:, 0])
     activations.place(kept, paths.ACTIVATIONS, pack.names)
     records.write_metrics("precompute", {"images": len(pack), "activations": width, **used})
     kept.finish()
@@ -43,23 +43,15 @@ def build(s: SimpleNamespace) -> Network:
     return network.place(hardware.resolve_device(s.runtime), s.model.precision).eval()
 
 
-@torch.inference_mode()
 def features(
-    network: Network, pack: Pack, start: int, s: SimpleNamespace
-) -> Iterator[torch.Tensor]:
-    """Activations (B, F), batch by batch, in the pack's order, from row `start` on."""
-    views = Views(pack, np.arange(len(pack)), s.head.image_size, transforms=None, seed=0)
-    keys = chunks([(row, "") for row in range(len(pack))], s.precompute.batch_size)
-    todo = [batch for batch in keys if batch[0][0] >= start]
-    batches = load(views, todo, resolve_workers(s.runtime.workers))
-    where = network.precision.device
-    with (
-        hardware.enough_memory("precompute.batch_size", s.precompute.batch_size, where),
-        tqdm(None, "precompute", len(pack), initial=start, unit="image", disable=None) as bar,
-    ):
-        for pixels, _ in batches:
-            yield network.features(pixels.to(where))
-            bar.update(len(pixels))
+    network: Network, views: ManyViews, start: int, name: str, s: SimpleNamespace
+) -> Iterator[np.ndarray]:
+    """Activations (B, V, F) of the views of every item, batch by batch, from item `start` on."""
+    where, size = network.precision.device, s.precompute.batch_size
+    workers = resolve_workers(s.runtime.workers)
+    with hardware.enough_memory("precompute.batch_size", size, where):
+        for batch in of_views(network.features, views, size, workers, where, start, name):
+            yield batch.numpy()
 
 
 if __name__ == "__main__":

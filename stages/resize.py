@@ -24,8 +24,8 @@ def main() -> None:
     s = params.load("resize")
     torch.set_num_threads(1)  # ours work side by side, an image each
     archive = Archive(paths.RAW)
-    folders = (s.competition.train_images, s.competition.test_images)
-    names = sorted({name for folder in folders for name in lookup.images(archive, folder)})
+    training = lookup.training(archive, s.competition).keys()
+    names = sorted(training | lookup.images(archive, s.competition.test_images).keys())
     work = partial(resize, archive, s.resize.shorter_side, s.resize.quality)
     kept = unfinished.keep("resize")
     with packing.Writer(kept) as writer:
@@ -36,7 +36,7 @@ def main() -> None:
             if isinstance(result, str):
                 writer.leave_out(name, result)
             else:
-                writer.add(name, *result)
+                writer.add(name, *result, training=name in training)
     packing.place(kept, paths.PACK)
     kept.place(packing.UNREADABLE, paths.UNREADABLE)
     records.write_metrics(

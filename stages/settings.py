@@ -204,6 +204,14 @@ class Training(Group):
     """The fits, in order; [] passes the model on unchanged."""
 
 
+class Head(Training):
+    """The head on the activations of a frozen backbone."""
+
+    views: Count
+    """Views of each training image that are cached: 1 is the plain one, more are augmented. Each
+    epoch takes one of them by chance."""
+
+
 class Step(Group):
     """One size of progressive resizing."""
 
@@ -278,7 +286,7 @@ class Settings(Group):
     transforms: Transforms
     precompute: Precompute
     find_lr: FindLr
-    head: Training
+    head: Head
     augment: Training
     progressive: Progressive
     unfreeze: Training

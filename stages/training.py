@@ -78,12 +78,17 @@ def of_fold(fold: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def activation_data(fold: str, header: Header, s: SimpleNamespace) -> ActivationData:
-    """The activations of a fold's rows."""
-    pairs = []
-    for rows in of_fold(fold):
-        targets = torch.tensor(tables.targets(rows, header.classes, header.task))
-        pairs.append((activations.read(paths.ACTIVATIONS, rows["image"]), targets))
-    return ActivationData(*pairs, batch_size=s.head.batch_size, seed=s.seed)
+    """The activations of a fold's rows; of those that it trains on, in head.views views."""
+    (train, targets), valid = (
+        (rows, torch.tensor(tables.targets(rows, header.classes, header.task)))
+        for rows in of_fold(fold)
+    )
+    views = activations.read(paths.ACTIVATIONS, train["image"])[:, None]
+    if s.head.views > 1:
+        more = activations.read(paths.HEAD_VIEWS, train["image"])
+        views = torch.cat([views, more], dim=1)
+    plain = activations.read(paths.ACTIVATIONS, valid[0]["image"]), valid[1]
+    return ActivationData((views, targets), plain, s.head.batch_size, s.seed)
 
 
 def head_learner(header: Header, head: nn.Module, s: SimpleNamespace) -> Learner:

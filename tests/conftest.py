@@ -80,7 +80,7 @@ def make_pack(tmp_path):
         with packing.Writer(kept) as writer:
             for name, pixels in pictures.items():
                 image = Image.fromarray(pixels)
-                writer.add(name, decoding.to_jpeg(image, 95), *image.size)
+                writer.add(name, decoding.to_jpeg(image, 95), *image.size, training=True)
         packing.place(kept, tmp_path / folder)
         return pack.Pack(tmp_path / folder)
 

@@ -29,8 +29,13 @@ def random_pair(rows, features=6, classes=3):
     return inputs, torch.randint(0, classes, (rows,), generator=generator)
 
 
+def in_one_view(pair):
+    """A training pair whose inputs have a single view."""
+    return pair[0][:, None], pair[1]
+
+
 def small_data(rows=20, batch_size=4, seed=1):
-    return ActivationData(random_pair(rows), random_pair(7), batch_size, seed)
+    return ActivationData(in_one_view(random_pair(rows)), random_pair(7), batch_size, seed)
 
 
 def module_with_dropout():
@@ -109,7 +114,7 @@ def test_scores_are_of_the_whole_set_and_no_mean_of_batches(make_learner):
     """Batches of 4, 4 and 3 with 4, 4 and 0 right: 8/11, where their mean would be 2/3."""
     outputs = 3 * F.one_hot(torch.tensor([0, 1] * 5 + [0])).float()
     targets = torch.tensor([0, 1] * 4 + [1, 0, 1])
-    data = ActivationData(random_pair(8), (outputs, targets), 4, seed=1)
+    data = ActivationData(in_one_view(random_pair(8)), (outputs, targets), 4, seed=1)
     learner = make_learner(nn.Identity(), [[nn.Parameter(torch.zeros(1))]])
     [[_, valid]] = data.epochs(["any"])
     scores = fitting.evaluate(learner, valid)
@@ -128,7 +133,9 @@ def test_scores_are_taken_without_dropout_and_leave_statistics_alone(make_learne
 
 
 def test_without_validation_rows_there_are_no_scores(make_learner, capsys):
-    data = ActivationData(random_pair(8), (torch.empty(0, 6), torch.empty(0).long()), 4, seed=1)
+    data = ActivationData(
+        in_one_view(random_pair(8)), (torch.empty(0, 6), torch.empty(0).long()), 4, seed=1
+    )
     [row] = run(make_learner(module_with_dropout()), data, Fit(lr=0.1, cycles=1))
     assert row["valid_loss"] is None
     assert row["accuracy"] is None
@@ -162,7 +169,7 @@ def test_rows_say_stage_size_and_layers_and_the_heading_is_printed_once(make_lea
 def test_training_lowers_the_loss(make_learner):
     inputs, _ = random_pair(60)
     pair = inputs, (inputs[:, 0] > 0).long()
-    data = ActivationData(pair, pair, 10, seed=1)
+    data = ActivationData(in_one_view(pair), pair, 10, seed=1)
     rows = run(make_learner(nn.Linear(6, 2)), data, Fit(lr=0.1, cycles=4, cycle_len=1))
     assert rows[-1]["accuracy"] > 0.95
 
@@ -180,6 +187,45 @@ def test_a_rate_that_is_given_needs_no_finder():
 def test_lr_auto_without_a_suggestion_asks_for_a_number():
     with pytest.raises(UserError, match="give the rate as a number"):
         NO_FINDER.of(Fit(lr="auto", cycles=1), 1)
+
+
+def in_views(views=4, rows=40):
+    """Activations that say which image and which view they are."""
+    which = torch.cartesian_prod(torch.arange(rows), torch.arange(views)).view(rows, views, 2)
+    plain = -torch.ones(3, 2), torch.arange(3)
+    return ActivationData((which, torch.arange(rows)), plain, 8, seed=1)
+
+
+def seen_in(data, name):
+    """The view in which an epoch sees each image, by image."""
+    [(train, _)] = data.epochs([name])
+    batches = list(train)
+    assert all(torch.equal(found[:, 0], targets) for found, targets in batches)
+    return dict(row.tolist() for found, _ in batches for row in found)
+
+
+def test_an_epoch_sees_each_image_once_in_one_of_its_views():
+    found = seen_in(in_views(), "head/0")
+    assert sorted(found) == list(range(40))
+    assert set(found.values()) == {0, 1, 2, 3}
+
+
+def test_the_views_of_an_epoch_depend_on_its_name_and_the_seed_alone():
+    assert seen_in(in_views(), "head/0") == seen_in(in_views(), "head/0")
+    assert seen_in(in_views(), "head/0") != seen_in(in_views(), "head/1")
+
+
+def test_over_many_epochs_every_view_comes_up_equally_often():
+    found = [seen_in(in_views(), f"head/{i}") for i in range(50)]
+    counts = np.bincount([view for epoch in found for view in epoch.values()])
+    assert counts / 2000 == pytest.approx([0.25] * 4, abs=4 * np.sqrt(0.25 * 0.75 / 2000))
+
+
+def test_validation_sees_the_plain_view():
+    [(_, valid)] = in_views().epochs(["head/0"])
+    assert [(found.tolist(), targets.tolist()) for found, targets in valid] == [
+        ([[-1, -1]] * 3, [0, 1, 2])
+    ]
 
 
 def test_a_last_batch_of_one_joins_the_one_before(make_learner):

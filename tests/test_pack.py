@@ -57,7 +57,7 @@ def test_rows_are_found_by_name(images):
 
 def test_the_index_says_where_each_jpeg_lies_and_how_large_it_is(images, pictures):
     index = pd.read_csv(images.folder / "index.csv", dtype={"image": str}, keep_default_na=False)
-    assert list(index.columns) == ["image", "offset", "bytes", "width", "height"]
+    assert list(index.columns) == ["image", "offset", "bytes", "width", "height", "training"]
     assert index["offset"].tolist() == [0, *index["bytes"].cumsum()[:-1]]
     assert index["bytes"].sum() == (images.folder / "images.bin").stat().st_size
     sizes = [(p.shape[1], p.shape[0]) for p in pictures.values()]

@@ -20,7 +20,7 @@ def data():
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(40, 6, generator=generator)
     pair = inputs, (inputs[:, 0] > 0).long()
-    return ActivationData(pair, pair, batch_size=8, seed=1)
+    return ActivationData((inputs[:, None], pair[1]), pair, batch_size=8, seed=1)
 
 
 @pytest.fixture

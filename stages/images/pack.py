@@ -1,7 +1,8 @@
 """One pack of all resized images: JPEGs end to end in one file, and an index.
 
     images.bin   the JPEGs, one after the other
-    index.csv    image (its name in the archive), offset, bytes, width, height; sorted by image
+    index.csv    image (its name in the archive), offset, bytes, width, height, whether it is a
+                 training image (1 or 0); sorted by image
 
 Random access reads one image and decodes none of its neighbours, from any number of threads.
 """
@@ -40,6 +41,11 @@ class Pack:
     def rows(self, images: Iterable[str]) -> np.ndarray:
         """Row numbers of images by name."""
         return np.array([self._row[name] for name in images], dtype=np.int64)
+
+    @property
+    def training(self) -> np.ndarray:
+        """Row numbers of the training images."""
+        return np.flatnonzero(self.index["training"])
 
     def jpeg(self, row: int) -> bytes:
         """The bytes of one JPEG."""

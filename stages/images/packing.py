@@ -12,7 +12,7 @@ from stages.resume.unfinished import Kept
 BLOB = "images.bin"
 INDEX = "index.csv"
 UNREADABLE = "unreadable.csv"
-COLUMNS = ["image", "offset", "bytes", "width", "height"]
+COLUMNS = ["image", "offset", "bytes", "width", "height", "training"]
 
 
 class Writer(Growing):
@@ -26,10 +26,10 @@ class Writer(Growing):
         self.bytes = self.size(BLOB)
         self.images, self.unreadable = self._count(INDEX), self._count(UNREADABLE)
 
-    def add(self, name: str, jpeg: bytes, width: int, height: int) -> None:
-        """Append an image."""
+    def add(self, name: str, jpeg: bytes, width: int, height: int, *, training: bool) -> None:
+        """Append an image, of the training images or not."""
         self.append(BLOB, jpeg)
-        self._row(INDEX, name, self.bytes, len(jpeg), width, height)
+        self._row(INDEX, name, self.bytes, len(jpeg), width, height, int(training))
         self.bytes += len(jpeg)
         self.images += 1
         self.after_step()

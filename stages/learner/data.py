@@ -9,11 +9,16 @@ import numpy as np
 import torch
 
 from stages.images.loading import Key, Views, chunks, load, shuffled, take
+from stages.images.views import generator
 from stages.learner.stepper import Batch
 
 
 class ActivationData:
-    """Batches of activations in memory, for training the head; see fitting.Data."""
+    """Batches of activations in memory, for training the head; see fitting.Data.
+
+    `train` holds (N, V, F), V views an image, of which every epoch takes one by chance; `valid`
+    holds (N, F).
+    """
 
     def __init__(self, train: Batch, valid: Batch, batch_size: int, seed: int) -> None:
         self.train, self.valid = train, valid
@@ -23,18 +28,23 @@ class ActivationData:
     def epochs(
         self, names: Sequence[str], skip: int = 0
     ) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
-        """Training batches in the order of (seed, name), then the validation batches."""
+        """Training batches in the order and with the views of (seed, name), then validation's."""
         for name in names:
-            order = torch.from_numpy(shuffled(len(self.train[1]), self.seed, name))
-            yield (
-                self._cut(self.train, order, skip),
-                self._cut(self.valid, torch.arange(len(self.valid[1]))),
-            )
+            yield self._training(name, skip), self._validation()
             skip = 0
 
-    def _cut(self, pair: Batch, order: torch.Tensor, skip: int = 0) -> Iterator[Batch]:
+    def _training(self, name: str, skip: int) -> Iterator[Batch]:
+        views, targets = self.train
+        order = torch.from_numpy(shuffled(len(targets), self.seed, name))
+        drawn = generator("views", self.seed, name).integers(views.shape[1], size=len(targets))
+        which = torch.from_numpy(drawn)
         for rows in chunks(order, self.batch_size)[skip:]:
-            yield pair[0][rows], pair[1][rows]
+            yield views[rows, which[rows]], targets[rows]
+
+    def _validation(self) -> Iterator[Batch]:
+        plain, targets = self.valid
+        for rows in chunks(torch.arange(len(targets)), self.batch_size):
+            yield plain[rows], targets[rows]
 
 
 @dataclass

@@ -103,6 +103,11 @@ class Network(nn.Module):
         """Raw outputs (N, C)."""
         return self.head(self.features(pixels))
 
+    @property
+    def width(self) -> int:
+        """Length of the pooled activations."""
+        return self.pool.width(self.backbone.num_features)
+
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pooled activations (N, F), fp32; without a graph unless the backbone is trained."""
         learns = self.layers == "all" and self.training

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from stages.images.loading import ManyViews, chunks, load
+from stages.images.loading import ManyViews
 from stages.images.pack import Pack
 from stages.images.views import Transforms
 from stages.learner.network import Network
+from stages.learner.prediction import of_views
 from stages.learner.tasks import Task
 
 
@@ -20,21 +20,18 @@ def names(augmented: int) -> list[str]:
     return ["", *(f"tta/{i}" for i in range(augmented))]
 
 
-@torch.inference_mode()
 def predict(
     network: Network, task: Task, views: ManyViews, batch_size: int, workers: int, start: int = 0
 ) -> Iterator[np.ndarray]:
     """Predictions (B, V, C) of every view of the items, batch by batch, from item `start` on."""
     network.eval()
-    images = max(1, batch_size // len(views.which))
-    todo = [batch for batch in chunks(range(len(views.rows)), images) if batch[0] >= start]
-    bar = {"total": len(views.rows), "initial": start, "unit": "image", "disable": None}
-    with tqdm(None, "tta", **bar) as progress:
-        for pixels, _ in load(views, todo, workers):
-            flat = pixels.flatten(0, 1).to(network.precision.device)
-            outputs = task.activation(network(flat).float())
-            yield outputs.view(len(pixels), len(views.which), -1).cpu().numpy()
-            progress.update(len(pixels))
+
+    def compute(pixels: torch.Tensor) -> torch.Tensor:
+        return task.activation(network(pixels).float())
+
+    device = network.precision.device
+    for batch in of_views(compute, views, batch_size, workers, device, start, name="tta"):
+        yield batch.numpy()
 
 
 def average(stack: np.ndarray, plain_weight: float) -> np.ndarray:
