@@ -251,7 +251,7 @@ def test_an_epoch_trains_once_on_every_row():
     data = small_data(rows=21)
     [[train, valid]] = data.epochs(["head/0"])
     inputs = torch.cat([x for x, _ in train])
-    assert sorted(inputs[:, 0].tolist()) == sorted(data.train[0][:, 0].tolist())
+    assert sorted(inputs[:, 0].tolist()) == sorted(data.train[0][:, 0, 0].tolist())
     assert torch.equal(torch.cat([x for x, _ in valid]), data.valid[0])
 
 

@@ -137,6 +137,7 @@ def test_rooms_import_downwards_alone() -> None:
 TRAINING = ["head", "augment", "progressive", "find_lr_unfreeze", "unfreeze"]
 END = ["tta", "interpret", "submission"]
 AFTER_HEAD = [*TRAINING, *END]
+ACTIVATIONS = ["precompute", "head_views", "find_lr_head", *AFTER_HEAD]
 EDITS = {
     "runtime": ({"runtime.workers": 3}, []),
     "clip": ({"submission.clip": 0.001}, ["submission"]),
@@ -163,23 +164,14 @@ EDITS = {
     ),
     "head rate": ({"head.fits": [{"lr": 0.01, "cycles": 1}]}, AFTER_HEAD),
     "head batch": ({"head.batch_size": 16}, ["find_lr_head", *AFTER_HEAD]),
-    "head size": (
-        {"head.image_size": 40},
-        ["precompute", "head_views", "find_lr_head", *AFTER_HEAD],
-    ),
+    "head size": ({"head.image_size": 40}, ACTIVATIONS),
     "head views": ({"head.views": 2}, ["head_views", "find_lr_head", *AFTER_HEAD]),
     "seed": ({"seed": 1}, ["head_views", "find_lr_head", *AFTER_HEAD]),
     "split seed": ({"split.seed": 1}, ["split", "screen", "explore", "find_lr_head", *AFTER_HEAD]),
     "bad images": ({"screen.bad_images": "quarantine"}, ["split", "screen"]),
-    "quality": (
-        {"resize.quality": 80},
-        ["resize", "precompute", "head_views", "find_lr_head", *AFTER_HEAD],
-    ),
-    "architecture": (
-        {"model.architecture": "test_resnet"},
-        ["backbone", "precompute", "head_views", "find_lr_head", *AFTER_HEAD],
-    ),
-    "pool": ({"model.pool": "avg"}, ["precompute", "head_views", "find_lr_head", *AFTER_HEAD]),
+    "quality": ({"resize.quality": 80}, ["resize", *ACTIVATIONS]),
+    "architecture": ({"model.architecture": "test_resnet"}, ["backbone", *ACTIVATIONS]),
+    "pool": ({"model.pool": "avg"}, ACTIVATIONS),
     "competition": (
         {"competition.slug": "other"},
         [stage for stage in STAGES if stage != "backbone"],

@@ -104,9 +104,10 @@ def run_with_deaths(folder, stage, fold):
 @pytest.mark.usefixtures("_deadly")
 @pytest.mark.parametrize(
     ("stage", "keeps"),
-    # 57 images; a batch of 57; 45 images by 32; an epoch of 5 steps; the same; 3 epochs; 9 and 12 images by twos
-    [("resize", 57), ("precompute", 1), ("head_views", 2), ("augment", 5), ("progressive", 5), ("unfreeze", 15),
-     ("tta", 10)],
+    # 57 images; a batch of 57; 45 images by 32; an epoch of 5 steps; the same; 3 epochs; 9 and 12
+    # images by twos
+    [("resize", 57), ("precompute", 1), ("head_views", 2), ("augment", 5), ("progressive", 5),
+     ("unfreeze", 15), ("tta", 10)],
 )  # fmt: skip
 def test_a_stage_killed_after_every_single_step_ends_in_the_same_bytes(project, stage, keeps):
     expected = outs(project, stage)
