@@ -1,0 +1,240 @@
+"""How near each stage comes to its limit: images a second beside those of the bare work.
+
+The limit of resize is a loop over bytes in memory that decodes (torchvision), resizes (torch) and
+encodes (Pillow), on every core; that of the other stages the network alone, on synthetic tensors
+of the same size and batch. Each pair is measured in alternation, in one process, and the ratio is
+that of the medians.
+
+    python benchmarks/rates.py                      every stage, with efficientnet_lite0
+    python benchmarks/rates.py precompute --size 224 --architecture resnet34
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import click
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torchvision.io
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from stages import precompute, resize
+from stages.competition.archive import Archive
+from stages.images import decoding, packing
+from stages.images.loading import ManyViews, Views, resolve_workers
+from stages.images.pack import Pack
+from stages.learner import hardware, prediction, tasks
+from stages.learner.data import ImageData
+from stages.learner.groups import layer_groups
+from stages.learner.network import Network, build_backbone, build_head
+from stages.learner.stepper import Learner, Stepper
+from stages.resume.unfinished import Kept
+from stages.settings import Optimizer, Transforms
+
+SHORTER_SIDE, QUALITY, CLASSES = 340, 90, 10
+SIDE_ON = Transforms(augment="side_on", max_zoom=1.1, rotate=10, lighting=0.05)
+RUNTIME = SimpleNamespace(device="auto", deterministic=False, workers="auto")
+Work = Callable[[], None]
+
+
+def photographs(folder: Path, number: int) -> None:
+    """JPEGs of 500 x 375, cut at random from scikit-learn's two photographs."""
+    rng, (first, second) = np.random.default_rng(0), load_sample_images().images
+    for i in range(number):
+        width = int(rng.integers(320, 560))
+        left, top = rng.integers(0, 641 - width), rng.integers(0, 428 - width * 3 // 4)
+        box = left, top, left + width, top + width * 3 // 4
+        image = Image.fromarray((first, second)[i % 2]).resize((500, 375), box=box)
+        (folder / f"{i:04d}.jpg").write_bytes(decoding.to_jpeg(image, 92))
+
+
+def pack_of(folder: Path, kept: Path) -> packing.Writer:
+    """Read, resize and pack a folder's images as the stage resize does."""
+    work = partial(resize.resize, Archive(folder), SHORTER_SIDE, QUALITY)
+    names = sorted(path.name for path in folder.iterdir())
+    with packing.Writer(Kept(kept)) as writer:
+        for name, result in resize.in_order(work, names, threads=os.cpu_count() or 1):
+            writer.add(name, *result, training=True)
+    return writer
+
+
+def bare_resize(data: bytes) -> bytes:
+    """Decode, resize and encode one image."""
+    pixels = torchvision.io.decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+    width, height = decoding.scaled_size(pixels.shape[2], pixels.shape[1], SHORTER_SIDE)
+    small = F.interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)
+    rows = small[0].permute(1, 2, 0).contiguous().numpy()
+    return decoding.to_jpeg(Image.fromarray(rows), QUALITY)
+
+
+class Bench:
+    """A pack of photographs, a network, and the pairs of works that are compared."""
+
+    def __init__(self, folder: Path, architecture: str, size: int, batch: int, n: int) -> None:
+        self.folder, self.size, self.batch, self.n = folder, size, batch, n
+        (folder / "photographs").mkdir()
+        photographs(folder / "photographs", n)
+        pack_of(folder / "photographs", folder / "kept")
+        packing.place(Kept(folder / "kept"), folder / "pack")
+        self.pack, self.rows = Pack(folder / "pack"), np.arange(n)
+        self.device = hardware.resolve_device(RUNTIME)
+        self.network = self._network(architecture)
+        self.settings = SimpleNamespace(
+            precompute=SimpleNamespace(batch_size=batch), runtime=RUNTIME
+        )
+
+    def _network(self, architecture: str) -> Network:
+        backbone = build_backbone(architecture)
+        head = build_head(2 * backbone.num_features, CLASSES, [512], [0.25, 0.5])
+        return Network(backbone, head, "concat", [0.5] * 3, [0.25] * 3).place(self.device, "auto")
+
+    def resize(self) -> tuple[Work, Work]:
+        """The whole stage, and the bare work on every core."""
+        threads, numbers = torch.get_num_threads(), itertools.count()
+        data = [path.read_bytes() for path in sorted((self.folder / "photographs").iterdir())]
+
+        def alone(work: Work) -> None:
+            torch.set_num_threads(1)
+            work()
+            torch.set_num_threads(threads)
+
+        def stage() -> None:
+            pack_of(self.folder / "photographs", self.folder / f"kept{next(numbers)}")
+
+        def limit() -> None:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(bare_resize, data))
+
+        return partial(alone, stage), partial(alone, limit)
+
+    def precompute(self) -> tuple[Work, Work]:
+        """Activations of the plain views, and the bare forward passes."""
+        views = ManyViews(self.pack, self.rows, self.size, None, 0)
+        self.network.eval()
+
+        def stage() -> None:
+            for _ in precompute.features(self.network, views, 0, "precompute", self.settings):
+                pass
+
+        return stage, partial(self._forward, self.network.backbone.forward_features, 1)
+
+    def tta(self) -> tuple[Work, Work]:
+        """Predictions of five views, and as many bare forward passes."""
+        which = ["", *(f"tta/{i}" for i in range(4))]
+        views = ManyViews(self.pack, self.rows, self.size, SIDE_ON, 0, which)
+        self.network.eval()
+
+        def stage() -> None:
+            workers = resolve_workers("auto")
+            for _ in prediction.of_views(self.network, views, self.batch, workers, self.device):
+                pass
+
+        return stage, partial(self._forward, self.network.backbone.forward_features, 5)
+
+    def _forward(self, compute: Callable[[torch.Tensor], torch.Tensor], views: int) -> None:
+        x = torch.randn(self.batch, 3, self.size, self.size, device=self.device)
+        x = x.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), self.network.precision.autocast(training=False):
+            for _ in range(self.n * views // self.batch):
+                out = compute(x)
+        out.sum().item()  # waits for the device
+
+    def augment(self) -> tuple[Work, Work]:
+        """An epoch of the head on augmented images, and its steps alone."""
+        return self._training("head")
+
+    def unfreeze(self) -> tuple[Work, Work]:
+        """An epoch of all layers, and its steps alone."""
+        return self._training("all")
+
+    def _training(self, layers: str) -> tuple[Work, Work]:
+        targets = torch.arange(self.n) % CLASSES
+        views = Views(self.pack, self.rows, self.size, SIDE_ON, 0)
+        workers = resolve_workers("auto")
+        data = ImageData(views, targets, self.rows, np.arange(0), self.batch, workers)
+        shape = self.batch, self.size, self.size, 3
+        pixels = torch.randint(0, 256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)
+        same = pixels.to(self.device), targets[: self.batch].to(self.device)
+
+        def epoch(batches: Callable[[], Iterator]) -> None:
+            self.network.freeze_to(layers)
+            self.network.train()
+            stepper = Stepper(self._learner(layers), [1e-4] * (1 if layers == "head" else 3))
+            for batch in batches():
+                stepper.step(batch, 1.0)
+            stepper.smoothed.sum.item()  # waits for the device
+
+        def ours() -> Iterator:
+            [(train, _)] = data.epochs(["augment/0"])
+            return train
+
+        bare = partial(itertools.repeat, same, data.steps)
+        return partial(epoch, ours), partial(epoch, bare)
+
+    def _learner(self, layers: str) -> Learner:
+        head = list(self.network.head.parameters())
+        return Learner(
+            module=self.network,
+            groups=[head]
+            if layers == "head"
+            else layer_groups(self.network.backbone, self.network.head),
+            task=tasks.of("multiclass"),
+            optimizer=Optimizer(momentum=0.9, weight_decay=0.0),
+            seed=0,
+            device=self.device,
+        )
+
+
+STAGES = ("resize", "precompute", "augment", "unfreeze", "tta")
+
+
+def timed(work: Work) -> float:
+    """Seconds."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+@click.command()
+@click.argument("stages", nargs=-1, type=click.Choice(STAGES))
+@click.option("--architecture", default="efficientnet_lite0", show_default=True)
+@click.option("--size", default=224, show_default=True, help="Pixels that the network sees.")
+@click.option("--batch", default=64, show_default=True, help="Images a step.")
+@click.option("--images", default=256, show_default=True)
+@click.option("--rounds", default=5, show_default=True)
+def main(
+    stages: tuple[str, ...], architecture: str, size: int, batch: int, images: int, rounds: int
+) -> None:
+    """Print each stage's images a second, its limit's, and their ratio with its spread."""
+    with TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), architecture, size, batch, images)
+        click.echo(
+            f"{architecture}, {size} px, batch {batch}, {hardware.record(bench.network.precision)}"
+        )
+        for stage in stages or STAGES:
+            pair = getattr(bench, stage)()
+            for work in pair:
+                work()
+            rates = [[images / timed(work) for work in pair] for _ in range(rounds)]
+            ours, limit = (statistics.median(column) for column in zip(*rates, strict=True))
+            spread = sorted(a / b for a, b in rates)
+            click.echo(
+                f"{stage:<12}{ours:8.1f} images/s of {limit:8.1f}   ratio {ours / limit:.2f}"
+                f"   ({spread[0]:.2f} to {spread[-1]:.2f}, {rounds} rounds)"
+            )
+
+
+if __name__ == "__main__":
+    main()
