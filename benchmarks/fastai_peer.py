@@ -132,7 +132,7 @@ def train(learn: Learner, epochs: int, frozen: int) -> list[dict]:
 
         def after_epoch(self) -> None:
             names = ("train_loss", "valid_loss", "accuracy")
-            last = map(float, self.learn.recorder.values[-1])
+            last = map(float, self.learn.recorder.values[-1])  # noqa: PD011  a list
             found.append({"seconds": since(begun)} | dict(zip(names, last, strict=True)))
 
     if frozen:
