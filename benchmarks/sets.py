@@ -187,7 +187,7 @@ def downloaded(name: str, folder: Path) -> Path:
     """The package's file, downloaded unless it is there."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / name).is_file():
-        subprocess.run(DOWNLOADS[name], cwd=folder, check=True)
+        subprocess.run(DOWNLOADS[name], cwd=folder, check=True, stdout=sys.stderr)
     return folder / name
 
 
