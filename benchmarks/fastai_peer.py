@@ -167,6 +167,7 @@ def machine(learn: Learner) -> dict:
         "device": str(learn.dls.device),
         "threads": torch.get_num_threads(),
         "cores": len(os.sched_getaffinity(0)),
+        "cpu_seconds": round(sum(os.times()[:4]), 1),  # its own and those of ended workers
         "versions": {name: version(name) for name in VERSIONS},
     }
 
