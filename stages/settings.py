@@ -191,6 +191,8 @@ class Fit(Group):
     """Epochs of the first cycle; without it the rate stays constant."""
     cycle_mult: Count = 1
     """Each cycle is this many times longer than the one before."""
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    """Of this fit (fastai's wds); without it, optimizer.weight_decay."""
 
 
 class Training(Group):

@@ -24,8 +24,8 @@ settings.load_profile(os.environ.get("REPODIUM_FUZZ", "default"))
 class Watched(Learner):
     """A learner that keeps the rates of every optimizer step, one list a new optimizer."""
 
-    def sgd(self, rates):
-        optimizer, steps = super().sgd(rates), []
+    def sgd(self, rates, weight_decay=None):
+        optimizer, steps = super().sgd(rates, weight_decay), []
         optimizer.register_step_pre_hook(
             lambda o, *_: steps.append([group["lr"] for group in o.param_groups])
         )

@@ -18,7 +18,7 @@ from stages.learner.stepper import Stepper
 from stages.learner.tasks import TASKS
 from stages.resume.growing import GrowingArray
 from stages.resume.unfinished import Kept
-from stages.settings import Fit
+from stages.settings import Fit, Optimizer
 
 NO_FINDER = Rates(suggestion=None, ratio=10)
 
@@ -83,6 +83,23 @@ def test_layer_groups_have_their_own_rates_on_one_schedule(make_learner):
     first, last = np.array(learner.optimizers[0]).T
     np.testing.assert_allclose(first * 10, last)
     assert last[1] == pytest.approx(0.1 * (1 + np.cos(np.pi / 5)) / 2)
+
+
+def test_a_fit_may_have_a_weight_decay_of_its_own(make_learner):
+    """Without a gradient a step multiplies each weight by 1 - rate * decay."""
+
+    def after(**own):
+        module = nn.Linear(6, 3)
+        nn.init.ones_(module.weight)
+        learner = make_learner(module)
+        learner.optimizer = Optimizer(momentum=0, weight_decay=0.5)
+        stepper = Stepper(learner, [0.1], Fit(lr=0.1, cycles=1, **own).weight_decay)
+        stepper.step((torch.zeros(2, 6), torch.tensor([0, 1])), 1.0)
+        return module.weight.detach().numpy()
+
+    assert after() == pytest.approx(np.full((3, 6), 0.95), rel=1e-6)
+    assert after(weight_decay=0.2) == pytest.approx(np.full((3, 6), 0.98), rel=1e-6)
+    assert np.array_equal(after(weight_decay=0.0), np.ones((3, 6)))
 
 
 def test_each_fit_has_a_fresh_optimizer(make_learner):

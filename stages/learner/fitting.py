@@ -39,6 +39,7 @@ class Fit(schedules.Cycles, Protocol):
     """One entry of `fits` in params.yaml."""
 
     lr: str | float | list[float]
+    weight_decay: float | None
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def fit_all(
     for cycles in fits:
         numbers = history.plan(schedules.epochs(cycles))
         names = [f"{about['stage']}/{i}" for i in numbers]
-        stepper = Stepper(learner, rates.of(cycles, len(learner.groups)))
+        stepper = Stepper(learner, rates.of(cycles, len(learner.groups)), cycles.weight_decay)
         if not history.enter(stepper):
             continue
         for row in fit(stepper, data, cycles, names, history.after_step):

@@ -35,12 +35,14 @@ class Learner:
     device: torch.device
     scale_gradients: bool = False  # fp16 alone needs it
 
-    def sgd(self, rates: Sequence[float]) -> torch.optim.SGD:
-        """A fresh SGD with a rate a layer group; fastai too made a new one for each fit."""
+    def sgd(self, rates: Sequence[float], weight_decay: float | None = None) -> torch.optim.SGD:
+        """A fresh SGD with a rate a layer group; fastai too made a new one for each fit.
+
+        `weight_decay` takes the place of the optimizer's.
+        """
         groups = [{"params": g, "lr": r} for g, r in zip(self.groups, rates, strict=True)]
-        return torch.optim.SGD(
-            groups, momentum=self.optimizer.momentum, weight_decay=self.optimizer.weight_decay
-        )
+        decay = self.optimizer.weight_decay if weight_decay is None else weight_decay
+        return torch.optim.SGD(groups, momentum=self.optimizer.momentum, weight_decay=decay)
 
     def seeded(self, name: str) -> None:
         """Make dropout depend on (seed, name) alone, so that an epoch can be repeated by itself."""
@@ -69,11 +71,16 @@ class Smoothed:
 
 
 class Stepper:
-    """One optimizer step a batch; `rates` are the highest, one a layer group."""
+    """One optimizer step a batch; `rates` are the highest, one a layer group.
 
-    def __init__(self, learner: Learner, rates: Sequence[float]) -> None:
+    `weight_decay` is a fit's own, if it has one.
+    """
+
+    def __init__(
+        self, learner: Learner, rates: Sequence[float], weight_decay: float | None = None
+    ) -> None:
         self.learner, self.rates = learner, rates
-        self.sgd = learner.sgd(rates)
+        self.sgd = learner.sgd(rates, weight_decay)
         self.scaler = torch.amp.GradScaler(learner.device.type, enabled=learner.scale_gradients)
         self.smoothed = Smoothed(learner.device)
 
