@@ -1,6 +1,6 @@
 """The library that people would use instead: today's fastai, with its own defaults.
 
-    python benchmarks/fastai_peer.py FOLDER [--size 128] [--epochs 6 | --frozen N] [--no-flip]
+    python benchmarks/fastai_peer.py FOLDER [--epochs 6 | --frozen N] [--lr 0.002] [--no-flip]
 
 trains on fold 0 of the set in FOLDER (see sets.py), with the rows, the architecture and the
 pretrained weights of the pipeline, and prints a line of JSON. It runs in an environment of its
@@ -41,9 +41,12 @@ ARCHITECTURE = "efficientnet_lite0"
 @click.option("--size", default=128, show_default=True, help="Pixels of the square.")
 @click.option("--epochs", default=6, show_default=True, help="Of fine_tune, after its frozen one.")
 @click.option("--frozen", default=0, help="Epochs of fit_one_cycle with the body frozen instead.")
+@click.option("--lr", default=None, type=float, help="The rate; fastai's default unless given.")
 @click.option("--flip/--no-flip", default=True, help="Mirrors; fastai's default has them.")
 @click.option("--seed", default=42, show_default=True)
-def main(folder: Path, size: int, epochs: int, frozen: int, flip: bool, seed: int) -> None:
+def main(
+    folder: Path, size: int, epochs: int, frozen: int, lr: float | None, flip: bool, seed: int
+) -> None:
     """Train fastai on fold 0 of the set in FOLDER and print a line of JSON."""
     if importlib.util.find_spec("fastai") is None:
         python = environment(ROOT / "work/benchmarks/fastai")
@@ -52,10 +55,10 @@ def main(folder: Path, size: int, epochs: int, frozen: int, flip: bool, seed: in
     about = {
         "set": folder.name,
         "mode": f"frozen {frozen}" if frozen else f"fine_tune {epochs}",
-        "size": size, "flip": flip, "seed": seed, "startup_seconds": since(START),
+        "size": size, "lr": lr, "flip": flip, "seed": seed, "startup_seconds": since(START),
     }  # fmt: skip
     with learn.no_bar(), learn.no_logging():
-        about |= {"epochs": train(learn, epochs, frozen), "tta": augmented(learn)}
+        about |= {"epochs": train(learn, epochs, frozen, lr), "tta": augmented(learn)}
     click.echo(json.dumps(about | machine(learn)))
 
 
@@ -121,7 +124,7 @@ def check(learn: Learner, path: Path) -> None:
         raise SystemExit("the body has not the pretrained weights")
 
 
-def train(learn: Learner, epochs: int, frozen: int) -> list[dict]:
+def train(learn: Learner, epochs: int, frozen: int, lr: float | None) -> list[dict]:
     """Train; of each epoch the seconds since the start, losses, and accuracy."""
     from fastai.callback.core import Callback
 
@@ -136,9 +139,9 @@ def train(learn: Learner, epochs: int, frozen: int) -> list[dict]:
             found.append({"seconds": since(begun)} | dict(zip(names, last, strict=True)))
 
     if frozen:
-        learn.fit_one_cycle(frozen, cbs=Note())  # vision_learner froze the body
+        learn.fit_one_cycle(frozen, lr, cbs=Note())  # vision_learner froze the body
     else:
-        learn.fine_tune(epochs, cbs=Note())
+        learn.fine_tune(epochs, **({"base_lr": lr} if lr else {}), cbs=Note())
     return found
 
 
