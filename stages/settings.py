@@ -265,7 +265,7 @@ class Runtime(Group):
     """Your machine; declared by no stage, and what it changes is recorded with the metrics."""
 
     workers: Literal["auto"] | Annotated[int, Field(ge=0)]
-    """Processes that prepare images; never changes a result."""
+    """Threads that prepare images, auto one a core; never changes a result."""
     device: Literal["auto", "cpu", "cuda", "mps"]
     """Where the network runs."""
     deterministic: bool
