@@ -19,7 +19,7 @@ from tests.project import ROOT
 SHIPPED = (ROOT / "params.yaml").read_text()
 FILES = [ROOT / "params.yaml", *sorted((ROOT / "recipes").rglob("*.yaml"))]
 FOLDS = SHIPPED[SHIPPED.index("folds:") : SHIPPED.index("\n\nseed:")]
-HEAD_LR = "{lr: 0.01, cycles: 5}"
+HEAD_LR = "{lr: 0.1, cycles: 3, cycle_len: 4, cycle_mult: 2, weight_decay: 0.01}"
 
 
 def told(tmp_path: Path, text: str | bytes) -> list[str]:
@@ -172,7 +172,8 @@ def test_values_that_do_not_belong_together_are_told(tmp_path, text, sentence):
 
 def test_several_faults_are_a_line_each_in_the_files_order(tmp_path):
     text = swap("shorter_side: 96", "shorter_side: 2").replace("momentum: 0.9", "momentum: high")
-    text = text.replace("cycles: 5", "cycle: 5").replace("  clip: 0.0", "  clip: 0.0\n  clip_: 1")
+    text = text.replace(HEAD_LR, "{lr: 0.1, cycle: 5}")
+    text = text.replace("  clip: 0.0", "  clip: 0.0\n  clip_: 1")
     assert [line.split(";")[0].split(" expected")[0] for line in told(tmp_path, text)] == [
         "resize.shorter_side:", "optimizer.momentum:", "unknown key head.fits.0.cycle",
         "unknown key submission.clip_",
