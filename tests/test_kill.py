@@ -88,7 +88,7 @@ def test_killed_in_every_way_it_ends_in_what_an_uninterrupted_run_recorded(repos
 def test_beside_a_stage_that_outlived_dvc_nothing_is_written(repository):
     expected, before, running = recorded(repository), kept(repository), start(repository)
     wait_until(lambda: kept(repository) > before)
-    # A shell that does not replace itself stands between DVC and the stage.
+    # A shell that does not replace itself may stand between DVC and the stage.
     children = psutil.Process(running.pid).children(recursive=True)
     stage = {p.pid: p for p in children if "stages.unfreeze" in " ".join(p.cmdline())}
     running.kill()
