@@ -26,7 +26,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stages import params, paths, training
+from stages import training
+from stages.base import params, paths
 from stages.competition import tables
 from stages.learner import fitting
 

@@ -31,6 +31,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from stages import precompute, resize
+from stages.base.settings import Optimizer, Transforms
+from stages.base.unfinished import Kept
 from stages.competition.archive import Archive
 from stages.images import decoding, packing
 from stages.images.loading import ManyViews, Views, resolve_workers
@@ -40,8 +42,6 @@ from stages.learner.data import ImageData
 from stages.learner.groups import layer_groups
 from stages.learner.network import Network, build_backbone, build_head
 from stages.learner.stepper import Learner, Stepper
-from stages.resume.unfinished import Kept
-from stages.settings import Optimizer, Transforms
 
 SHORTER_SIDE, QUALITY, CLASSES = 340, 90, 10
 SIDE_ON = Transforms(augment="side_on", max_zoom=1.1, rotate=10, lighting=0.05)

@@ -2,8 +2,9 @@
 
 import click
 
-from stages import command, params, training
-from stages.settings import Step
+from stages import training
+from stages.base import command, params
+from stages.base.settings import Step
 
 
 @command.stage("augment")

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from stages import command, params, paths, records
+from stages.base import command, params, paths, records
 from stages.learner import checkpoint, weights
 
 

@@ -6,10 +6,10 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from stages import command, params, paths, records
+from stages.base import command, params, paths, records
+from stages.base.errors import UserError
 from stages.competition import cells, tables
 from stages.competition.archive import Archive
-from stages.errors import UserError
 from stages.figures import overview
 
 

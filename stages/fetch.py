@@ -3,11 +3,11 @@
 import zipfile
 from pathlib import Path
 
-from stages import command, params, paths, records
+from stages.base import command, params, paths, records
+from stages.base.errors import UserError
 from stages.competition.download import download
 from stages.competition.lift import lift
 from stages.competition.members import is_archive
-from stages.errors import UserError
 
 
 @command.stage("fetch")

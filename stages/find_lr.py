@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import click
 import pandas as pd
 
-from stages import command, params, paths, records, training
+from stages import training
+from stages.base import command, params, paths, records
 from stages.figures import rates
 from stages.learner import hardware, rate_finder
 from stages.learner.fitting import Data

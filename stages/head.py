@@ -2,7 +2,8 @@
 
 import click
 
-from stages import command, params, paths, training
+from stages import training
+from stages.base import command, params, paths
 from stages.learner import checkpoint, fitting, hardware
 from stages.learner.hardware import Precision
 

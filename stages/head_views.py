@@ -4,10 +4,9 @@ The question under the lecture, "why not precompute=True with augmentation?", an
 cache held one view an image; this one holds `head.views`, and each epoch takes another.
 """
 
-from stages import command, params, paths, records
+from stages.base import command, params, paths, records, unfinished
+from stages.base.growing import GrowingArray
 from stages.learner import activations
-from stages.resume import unfinished
-from stages.resume.growing import GrowingArray
 
 
 @command.stage("head_views")

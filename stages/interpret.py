@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from stages import command, params, paths, records
+from stages.base import command, params, paths, records
 from stages.competition import out_of_fold, tables
 from stages.figures import confusion, scatter
 

@@ -6,14 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 from torch import nn
 
-from stages import command, params, paths, records
+from stages.base import command, params, paths, records, unfinished
+from stages.base.growing import GrowingArray
 from stages.images.loading import ManyViews, resolve_workers
 from stages.images.pack import Pack
 from stages.learner import activations, checkpoint, hardware
 from stages.learner.network import Network, build_backbone
 from stages.learner.prediction import of_views
-from stages.resume import unfinished
-from stages.resume.growing import GrowingArray
 
 
 @command.stage("precompute")

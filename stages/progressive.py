@@ -2,7 +2,8 @@
 
 import click
 
-from stages import command, params, training
+from stages import training
+from stages.base import command, params
 
 
 @command.stage("progressive")

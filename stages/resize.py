@@ -9,11 +9,10 @@ from functools import partial
 import torch
 from tqdm import tqdm
 
-from stages import command, params, paths, records
+from stages.base import command, params, paths, records, unfinished
 from stages.competition import lookup
 from stages.competition.archive import Archive
 from stages.images import decoding, packing
-from stages.resume import unfinished
 
 Packed = tuple[str, tuple[bytes, int, int] | str]
 

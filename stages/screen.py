@@ -3,9 +3,9 @@
 import click
 import pandas as pd
 
-from stages import command, params, paths, records
+from stages.base import command, params, paths, records
+from stages.base.errors import UserError, some
 from stages.competition import tables
-from stages.errors import UserError, some
 
 MOST = 0.5  # of the images may be unreadable: more is a format that Pillow does not know
 FATE = {

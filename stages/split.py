@@ -7,11 +7,11 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages import command, params, paths, records
+from stages.base import command, params, paths, records
+from stages.base.errors import UserError, some
 from stages.competition import cells, folds, labels, lookup
 from stages.competition.archive import Archive
 from stages.competition.csv_files import read_sample
-from stages.errors import UserError, some
 
 FEWEST = 0.9  # of the sample's ids must have an image
 

@@ -8,7 +8,8 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages import command, params, paths, records
+from stages.base import command, params, paths, records
+from stages.base.errors import UserError, some
 from stages.competition import (
     check,
     decisions,
@@ -25,7 +26,6 @@ from stages.competition.check import Reference
 from stages.competition.csv_files import parse, read_sample
 from stages.competition.decisions import Question, Rule
 from stages.competition.forms import Form
-from stages.errors import UserError, some
 
 
 @command.stage("submission")

@@ -11,9 +11,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from stages import paths, records
+from stages.base import paths, records, unfinished
+from stages.base.errors import UserError
+from stages.base.settings import Step
 from stages.competition import tables
-from stages.errors import UserError
 from stages.images.loading import Views, resolve_workers
 from stages.images.pack import Pack
 from stages.learner import activations, checkpoint, fitting, hardware
@@ -24,8 +25,6 @@ from stages.learner.groups import layer_groups
 from stages.learner.network import Network
 from stages.learner.progress import Progress
 from stages.learner.stepper import Learner
-from stages.resume import unfinished
-from stages.settings import Step
 
 FEWEST = 2  # rows to train on: BatchNorm has no variance of one
 

@@ -7,16 +7,16 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages import command, params, paths, records, training
+from stages import training
+from stages.base import command, params, paths, records, unfinished
+from stages.base.growing import GrowingArray
+from stages.base.unfinished import Kept
 from stages.competition import metrics, predictions, tables
 from stages.images.loading import resolve_workers
 from stages.images.pack import Pack
 from stages.learner import hardware, tta
 from stages.learner.checkpoint import Header
 from stages.learner.network import Network
-from stages.resume import unfinished
-from stages.resume.growing import GrowingArray
-from stages.resume.unfinished import Kept
 
 
 @command.stage("tta")

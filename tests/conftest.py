@@ -8,11 +8,11 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
+from stages.base.settings import Optimizer
+from stages.base.unfinished import Kept
 from stages.images import decoding, pack, packing
 from stages.learner.stepper import Learner
 from stages.learner.tasks import TASKS
-from stages.resume.unfinished import Kept
-from stages.settings import Optimizer
 from tests.kaggle_server import loopback
 
 COMMON = {"deadline": None, "database": None, "suppress_health_check": [*HealthCheck]}

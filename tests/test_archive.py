@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from stages.base.errors import UserError
 from stages.competition.archive import Archive, is_image
-from stages.errors import UserError
 
 
 def write_zip(path, files, compression=zipfile.ZIP_DEFLATED):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stages import consistency
+from stages.base import consistency
 from tests.layouts import picture
 from tests.project import PER_FOLD, STAGES, edit, run_all, run_stage, write_project
 

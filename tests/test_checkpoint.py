@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 from stages.learner import checkpoint
 from stages.learner.checkpoint import BackboneHeader, Header
 from stages.learner.network import Network, build_backbone

@@ -5,7 +5,7 @@ import os
 import pytest
 from click.testing import CliRunner
 
-from stages.command import only_writer
+from stages.base.command import only_writer
 from stages.commands import clean
 
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from stages.base.errors import UserError
 from stages.competition import demo
-from stages.errors import UserError
 
 CLASSES = [f"digit_{d}" for d in range(10)]
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from stages.base.errors import UserError
 from stages.commands import doctor
 from stages.commands.doctor import Checkup
 from stages.competition.kaggle import RULES
-from stages.errors import UserError
 from tests.kaggle_server import KEY, TOKEN, USER
 from tests.project import ROOT, commit, dvc, edit, git
 

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+from stages.base.errors import UserError
 from stages.competition import download, kaggle
-from stages.errors import UserError
 from tests.kaggle_server import DOWNLOAD, KEY, SIGNATURE, STORAGE, TOKEN, Fault, loopback
 from tests.project import heeds_ctrl_c, run_stage, write_project
 

@@ -9,16 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from stages.errors import UserError
+from stages.base.errors import UserError
+from stages.base.growing import GrowingArray
+from stages.base.settings import Fit, Optimizer
+from stages.base.unfinished import Kept
 from stages.images.loading import chunks
 from stages.learner import activations, fitting
 from stages.learner.data import ActivationData
 from stages.learner.fitting import History, Rates
 from stages.learner.stepper import Stepper
 from stages.learner.tasks import TASKS
-from stages.resume.growing import GrowingArray
-from stages.resume.unfinished import Kept
-from stages.settings import Fit, Optimizer
 
 NO_FINDER = Rates(suggestion=None, ratio=10)
 

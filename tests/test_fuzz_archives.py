@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.base.errors import UserError
 from stages.competition.archive import Archive
 from stages.competition.lift import lift
-from stages.errors import UserError
 from tests.strategies import damaged, scaled
 from tests.test_lift import KINDS, sevened, tarred, zipped
 

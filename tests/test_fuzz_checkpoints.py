@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 from stages.learner import checkpoint, weights
 from stages.learner.network import Network, build_backbone
 from tests.strategies import damaged, odd_text, odd_values, scaled

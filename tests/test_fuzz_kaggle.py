@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.base.errors import UserError
 from stages.competition import kaggle, ledger, submissions
 from stages.competition.kaggle import Answer
 from stages.competition.submissions import Submission
-from stages.errors import UserError
 from tests import kaggle_server
 from tests.strategies import damaged, odd_text, odd_values
 

@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import event, given
 
-from stages import params
+from stages.base import params
+from stages.base.errors import SettingsError
+from stages.base.settings import Settings
 from stages.cli import main
-from stages.errors import SettingsError
-from stages.settings import Settings
 from tests.project import ROOT
 from tests.strategies import changed_params, scaled
 

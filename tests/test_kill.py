@@ -26,7 +26,7 @@ def repository(tmp_path_factory):
     fits = [{"lr": [0.001, 0.003, 0.01], "cycles": 5, "cycle_len": 1, "cycle_mult": 2}]
     changes = {"unfreeze.fits": fits, "augment.fits": [], "progressive.steps": []}
     folder = write_repository(tmp_path_factory.mktemp("r") / "r", source, **changes)
-    path = folder / "stages/resume/unfinished.py"
+    path = folder / "stages/base/unfinished.py"
     path.write_text(path.read_text().replace("EVERY = 5.0", "EVERY = 0.0").replace("100 ", "0 "))
     dvc(folder, "repro", "unfreeze@0")
     assert (folder / "data/models/0/unfreeze.safetensors").exists()

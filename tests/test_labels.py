@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from stages.base.errors import UserError
 from stages.competition import cells, labels, lookup
 from stages.competition.archive import Archive
 from stages.competition.csv_files import read_csv
-from stages.errors import UserError
 from stages.images import decoding
 from tests.layouts import DEFAULTS, LAYOUTS
 

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
+from stages.base.errors import UserError
 from stages.commands import ledger as commands
 from stages.competition import ledger, provenance
 from stages.competition.ledger import COLUMNS
 from stages.competition.submissions import Submission
-from stages.errors import UserError
 from tests.project import ROOT, commit, dvc, edit, git
 
 SLUG = "dog-breed-identification"

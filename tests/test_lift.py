@@ -18,11 +18,11 @@ import numpy as np
 import py7zr
 import pytest
 
+from stages.base.errors import UserError
 from stages.competition import lift as lifting
 from stages.competition import members
 from stages.competition.archive import Archive
 from stages.competition.lift import lift
-from stages.errors import UserError
 
 Files = dict[str, bytes]
 FILES = {"train/1.jpg": b"one" * 40, "train/2.jpg": b"two", "labels.csv": b"id,label\n1,a\n"}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from stages.base.settings import Transforms
 from stages.images import loading
 from stages.images.loading import ManyViews, Views
 from stages.learner.data import ImageData
-from stages.settings import Transforms
 
 TOP_DOWN = Transforms(augment="top_down", max_zoom=1.2, rotate=10, lighting=0.05)
 NAMES = [f"{i}.jpg" for i in range(9)]

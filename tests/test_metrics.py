@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from stages import consistency
+from stages.base import consistency
 from stages.competition import metrics
 from stages.competition.metrics import METRICS, find, score
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.base.errors import UserError
 from stages.competition import cells, check, decisions, forms, sample
 from stages.competition.check import Reference
 from stages.competition.csv_files import parse
 from stages.competition.decisions import Question
-from stages.errors import UserError
 from tests.layouts import LAYOUTS, Layout
 
 ROWS = 130

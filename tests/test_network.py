@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 from stages.learner.groups import layer_groups, split_backbone
 from stages.learner.hardware import has_depthwise, resolve_precision
 from stages.learner.network import Network, Pool, build_backbone, build_head

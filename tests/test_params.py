@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from stages import params
+from stages.base import params
+from stages.base.errors import SettingsError
 from stages.cli import main
-from stages.errors import SettingsError
 from tests.project import ROOT
 
 SHIPPED = (ROOT / "params.yaml").read_text()

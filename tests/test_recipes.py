@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages import params
+from stages.base import params
 from stages.learner.schedules import epochs
 from tests.project import ROOT
 

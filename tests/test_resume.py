@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from stages import command
-from stages.errors import UserError
+from stages.base import command, fingerprint, unfinished
+from stages.base.errors import UserError
+from stages.base.growing import Growing, GrowingArray
+from stages.base.unfinished import Kept
 from stages.learner import hardware
 from stages.learner.stepper import Stepper
-from stages.resume import fingerprint, unfinished
-from stages.resume.growing import Growing, GrowingArray
-from stages.resume.unfinished import Kept
 from tests.project import edit, run_all, run_stage, write_competition, write_project
 
 LONG = ["resize", "precompute", "head_views", "augment", "progressive", "unfreeze", "tta"]
@@ -281,7 +280,7 @@ def test_a_checkpoint_that_finds_the_disk_full_is_told_and_another_run_goes_on(
 
 LIVING = """
 import sys, time
-from stages import command
+from stages.base import command
 with command.only_writer("augment@0"):
     print("held", flush=True)
     time.sleep(60)

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from stages.base.settings import Fit
 from stages.learner import schedules
-from stages.settings import Fit
 
 
 def cycles(n, length, mult=1):

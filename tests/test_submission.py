@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.base.errors import UserError
 from stages.competition import forms, predictions, sample
-from stages.errors import UserError
 from stages.submission import question
 from tests.layouts import DEFAULTS
 

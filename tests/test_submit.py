@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from stages.base.errors import UserError
 from stages.commands import ledger as ledger_command
 from stages.commands import submit
 from stages.competition import ledger, provenance, submissions
-from stages.errors import UserError
 from tests.kaggle_server import KEY
 from tests.project import ROOT, commit, edit, git, heeds_ctrl_c
 from tests.test_ledger import SLUG, make, write_entry

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from stages.base.settings import Transforms
 from stages.learner import tta
 from stages.learner.network import Network, build_backbone, build_head
 from stages.learner.tasks import TASKS
-from stages.settings import Transforms
 
 SIDE_ON = Transforms(augment="side_on", max_zoom=1.1, rotate=10, lighting=0.05)
 IMAGES = [f"train/{i}.jpg" for i in range(5)]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stages.base.settings import Transforms
 from stages.images import views
 from stages.images.loading import Views
 from stages.images.views import Draw
-from stages.settings import Transforms
 
 DRAWS = 4000
 SIDE_ON = Transforms(augment="side_on", max_zoom=1.1, rotate=10, lighting=0.05)

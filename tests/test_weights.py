@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 from stages.learner import weights
 from stages.learner.network import build_backbone
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from stages import params, paths
-from stages.errors import SettingsError
+from stages.base import params, paths
+from stages.base.errors import SettingsError
 
 
 @click.command()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from stages import params
-from stages.errors import UserError
+from stages.base import params
+from stages.base.errors import UserError
 
 
 @click.command()

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import click
 
-from stages import command as stage_command
-from stages import paths
-from stages.errors import UserError
-from stages.resume import unfinished
+from stages.base import command as stage_command
+from stages.base import paths, unfinished
+from stages.base.errors import UserError
 
 MB = 1e6  # bytes
 RWLOCK = Path(".dvc/tmp/rwlock")

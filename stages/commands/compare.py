@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 
 MACHINE = ("device", "threads", "precision", "torch", "deterministic")
 Change = tuple[str, Any, Any]  # name, old, new

@@ -15,11 +15,11 @@ from typing import Any
 
 import click
 
-from stages import params, paths
+from stages.base import params, paths
+from stages.base.errors import UserError
+from stages.base.settings import Settings
 from stages.commands import clean
 from stages.competition import kaggle, submissions
-from stages.errors import UserError
-from stages.settings import Settings
 
 NEEDED = (2, 2, 4)  # of the kaggle command
 LEAST = 5e9  # bytes free, also where it is not known how much the competition needs

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import click
 
-from stages import params, paths
+from stages.base import params, paths
+from stages.base.errors import UserError
 from stages.competition import ledger, provenance, submissions
 from stages.competition.ledger import COLUMNS, LEDGER, MINIMUM, Row
-from stages.errors import UserError
 
 SHOWN = ("#", "ref", "date", "commit", "cv", "public", "private", "status", "note")
 RIGHT = {"#", "cv", "public", "private"}

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stages import params, paths
-from stages.errors import some
+from stages.base import params, paths
+from stages.base.errors import some
 
 if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
+    from stages.base.settings import Competition
     from stages.competition.archive import Archive
-    from stages.settings import Competition
 
 SHOWN = 9  # images on the contact sheet
 

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from stages.settings import Settings
+from stages.base.settings import Settings
 
 
 @click.command()

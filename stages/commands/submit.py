@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 from ruamel.yaml import YAML
 
-from stages import params, paths
+from stages.base import params, paths
+from stages.base.errors import UserError
+from stages.base.settings import Settings
 from stages.competition import ledger, provenance, submissions
 from stages.competition.ledger import LEDGER
 from stages.competition.submissions import Submission
-from stages.errors import UserError
-from stages.settings import Settings
 
 
 @click.command()

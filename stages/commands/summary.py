@@ -2,10 +2,10 @@
 
 import click
 
-from stages import params, paths, records
+from stages.base import params, paths, records
+from stages.base.errors import UserError
 from stages.commands import score
 from stages.competition import provenance
-from stages.errors import UserError
 
 STAGES = ("head", "augment", "progressive", "unfreeze", "tta")
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from posixpath import splitext
 from typing import IO
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp"})
 LARGEST = 2 << 30  # bytes of a file that is read into memory

@@ -10,9 +10,9 @@ from typing import IO, Any
 
 import pandas as pd
 
+from stages.base.errors import UserError
 from stages.competition.archive import Archive
 from stages.competition.names import plain
-from stages.errors import UserError
 
 csv.field_size_limit(2**31 - 1)  # a label may be a mask, megabytes in one cell
 

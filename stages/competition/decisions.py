@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.base.errors import UserError
 from stages.competition import cut_points, metrics, thresholds
-from stages.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from stages.base.errors import UserError
 from stages.competition import metrics
-from stages.errors import UserError
 
 TEST_SHARE = 0.25
 SEED = 2018

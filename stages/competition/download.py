@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from stages.base.errors import UserError
 from stages.competition import kaggle
-from stages.errors import UserError
 
 WAITS = (10.0, 60.0)  # seconds before another try; kaggle hides any Retry-After
 LARGE = 2**30  # bytes of files, from which on checking them shows its progress

@@ -14,9 +14,9 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from stages.base.errors import UserError, some
 from stages.competition import metrics
 from stages.competition.names import plain
-from stages.errors import UserError, some
 
 SUM_TOLERANCE = 1e-4
 

@@ -17,7 +17,7 @@ from typing import IO
 
 import click
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 
 SILENCE = 600.0  # seconds without a sign of life, after which it is stopped: it has no timeout
 LONGEST = 500  # characters of what it said that stand in a sentence

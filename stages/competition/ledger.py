@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from stages import paths, records
+from stages.base import paths, records
+from stages.base.errors import UserError
 from stages.competition import provenance
 from stages.competition.submissions import FINISHED, Submission
-from stages.errors import UserError
 
 LEDGER = paths.SUBMISSIONS / "ledger.csv"
 COLUMNS = (

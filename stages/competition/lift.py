@@ -17,11 +17,11 @@ from typing import IO
 
 from tqdm import tqdm
 
+from stages.base.errors import UserError
+from stages.base.records import whole
 from stages.competition import members
 from stages.competition.archive import is_image
 from stages.competition.members import BROKEN, GIB, UNPACK, Member
-from stages.errors import UserError
-from stages.records import whole
 
 DEEPEST = 5  # archives inside one another
 BLOCK = 2**20  # bytes

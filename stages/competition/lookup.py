@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from types import SimpleNamespace
 
+from stages.base.errors import UserError
 from stages.competition.archive import Archive
 from stages.competition.names import plain
-from stages.errors import UserError
 
 Folders = str | Sequence[str]
 

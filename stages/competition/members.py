@@ -18,7 +18,7 @@ from os import SEEK_END
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 ARCHIVES = (".zip", ".7z", *TAR)

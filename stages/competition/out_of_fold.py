@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from stages import paths
+from stages.base import paths
 from stages.competition import predictions, tables
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.records import whole
+from stages.base.records import whole
 
 
 def write(path: Path, ids: Iterable[str], classes: list[str], values: np.ndarray) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
 
-from stages import paths
-from stages.errors import UserError
+from stages.base import paths
+from stages.base.errors import UserError
 
 MAKERS = [paths.PARAMS, paths.PIPELINE, paths.LOCK, Path("metrics"), Path("stages")]
 DIGITS = 12  # of a commit and of a hash: enough to be unique, short enough for a message

@@ -19,8 +19,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from stages.base.errors import UserError
 from stages.competition import kaggle
-from stages.errors import UserError
 
 PAGE = 200  # rows, the most that kaggle shows; it has no way to the next page
 FINISHED = ("COMPLETE", "ERROR")

@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.records import whole
+from stages.base.records import whole
 
 INK, BLUE, RED, GREY = "#24292f", "#2f6fb4", "#c4473a", "#8c959f"
 LOOK = {

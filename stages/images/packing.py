@@ -6,8 +6,8 @@ import csv
 import io
 from pathlib import Path
 
-from stages.resume.growing import Growing
-from stages.resume.unfinished import Kept
+from stages.base.growing import Growing
+from stages.base.unfinished import Kept
 
 BLOB = "images.bin"
 INDEX = "index.csv"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from stages.records import whole
-from stages.resume.unfinished import Kept
+from stages.base.records import whole
+from stages.base.unfinished import Kept
 
 if TYPE_CHECKING:
     import torch

@@ -20,11 +20,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from stages.errors import UserError
+from stages.base.errors import UserError
+from stages.base.records import whole
 from stages.learner import tasks
 from stages.learner.network import Network, Pool, build_backbone, build_head
 from stages.learner.tasks import Task
-from stages.records import whole
 
 Tensors = dict[str, torch.Tensor]
 KEY = "repodium"  # one metadata key: the file's bytes do not depend on a hash map's order

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 from stages.learner import schedules
 from stages.learner.stepper import Batch, Learner, Stepper
 

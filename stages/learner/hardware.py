@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, MOST = -1, -3, 2**31 - 1  # of glibc's mallopt(3)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 from stages.learner.hardware import Precision, resolve_precision
 
 

@@ -14,12 +14,12 @@ from typing import Any
 import click
 from safetensors import SafetensorError
 
-from stages.errors import UserError
+from stages.base.errors import UserError
+from stages.base.unfinished import Kept
 from stages.learner import checkpoint
 from stages.learner.fitting import History, Row, show
 from stages.learner.network import Network
 from stages.learner.stepper import Stepper
-from stages.resume.unfinished import Kept
 
 FILE = "progress.safetensors"
 

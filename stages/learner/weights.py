@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from stages.errors import UserError
+from stages.base.errors import UserError
 from stages.learner.network import build_backbone
 
 Tensors = dict[str, torch.Tensor]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages import paths
+from stages.base import paths
 
 Document = dict[str, Any]
 
@@ -19,7 +19,7 @@ def _read(path: Path) -> Document:
 
 @cache
 def _parsed(text: str) -> Document:
-    return YAML(typ="safe", pure=True).load(text) or {}
+    return YAML(typ="safe").load(text) or {}
 
 
 def stage(name: str) -> Document:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, suppress
 
 import numpy as np
 
-from stages.resume.unfinished import Kept
+from stages.base.unfinished import Kept
 
 
 class Growing(AbstractContextManager):

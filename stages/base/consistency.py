@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stages.settings import Competition, Fit, Settings
+    from stages.base.settings import Competition, Fit, Settings
 
 METRICS = {
     "multiclass": (

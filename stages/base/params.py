@@ -19,9 +19,9 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.error import MarkedYAMLError
 
-from stages import paths, pipeline
-from stages.errors import SettingsError
-from stages.settings import Settings
+from stages.base import paths, pipeline
+from stages.base.errors import SettingsError
+from stages.base.settings import Settings
 
 
 def keys(group: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:

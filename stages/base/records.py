@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stages import paths
+from stages.base import paths
 
 Value = float | int | str | bool | None
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from stages import params, pipeline
+from stages.base import params, pipeline
 
 CODE = Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ def _hash(path: Path) -> str:
 
 
 def _of_folder(folder: Path) -> str:
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc")
     return _digest("\n".join(f"{p.relative_to(folder).as_posix()} {_hash(p)}" for p in files))
 
 

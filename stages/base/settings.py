@@ -1,6 +1,6 @@
 """The schema of params.yaml: every hyperparameter, its type, its limits and what it means.
 
-A params file is complete: every key is present, and none is unknown. stages/params.py reads it.
+A params file is complete: every key is present, and none is unknown. params.py reads it.
 
 No key may be called `size` or `nfiles`: DVC's run-cache takes those for facts about files and
 leaves them out of its key (treeverse/dvc issue 10296), so that a changed size would silently bring
@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stages import consistency
+from stages.base import consistency
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]

@@ -16,9 +16,8 @@ from typing import Any
 
 import click
 
-from stages import paths
-from stages.errors import UserError
-from stages.resume import unfinished
+from stages.base import paths, unfinished
+from stages.base.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HELD = (errno.EACCES, errno.EAGAIN)

@@ -16,8 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from stages import paths, records
-from stages.resume import fingerprint
+from stages.base import fingerprint, paths, records
 
 EVERY = 5.0  # seconds of work that a kill may cost ...
 SHARE = 100  # ... or as many times what keeping it takes: a hundredth of the time at most

@@ -1,0 +1,1 @@
+"""What every stage stands on: its params, paths, records, command and unfinished work."""

@@ -1,1 +1,0 @@
-"""The unfinished work of long stages: what it is known by, keeping it, going on from it."""
