@@ -146,7 +146,7 @@ def network_learner(header: Header, network: Network, layers: str, s: SimpleName
         optimizer=s.optimizer,
         seed=s.seed,
         device=precision.device,
-        scale_gradients=precision.train == "fp16" and layers == "all",
+        scale_gradients=precision.name == "fp16" and layers == "all",
     )
 
 

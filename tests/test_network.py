@@ -8,7 +8,7 @@ from torch import nn
 
 from stages.base.errors import UserError
 from stages.learner.groups import layer_groups, split_backbone
-from stages.learner.hardware import has_depthwise, resolve_precision
+from stages.learner.hardware import resolve_precision
 from stages.learner.network import Network, Pool, build_backbone, build_head
 from stages.learner.stepper import Stepper
 
@@ -223,16 +223,36 @@ def test_an_architecture_like_no_other_is_refused_too():
         build_backbone("0")
 
 
-@pytest.mark.parametrize(
-    ("architecture", "expected"), [("test_resnet", False), ("test_efficientnet", True)]
-)
-def test_depthwise_convolutions_are_found(architecture, expected):
-    assert has_depthwise(build_backbone(architecture)) is expected
+@pytest.mark.parametrize(("trained", "depthwise"), [(True, torch.float32), (False, torch.bfloat16)])
+def test_depthwise_convolutions_train_in_fp32_and_predict_in_bf16(batch, trained, depthwise):
+    body = build_backbone("test_efficientnet")
+    network = Network(body, nn.Identity(), "avg", [0.5] * 3, [0.5] * 3)
+    network.place(torch.device("cpu"), "bf16").freeze_to("all")
+    convolutions = [m for m in body.modules() if isinstance(m, nn.Conv2d)]
+    found = {}
+    for m in convolutions:
+        m.register_forward_hook(lambda m, _, out: found.__setitem__(m, out.dtype))
+    network.train(trained)(batch[0])
+    groups = [{found[m] for m in convolutions if (m.groups > 1) is kind} for kind in (True, False)]
+    assert groups == [{depthwise}, {torch.bfloat16}]
 
 
-def test_a_precision_that_is_named_is_used(network):
-    used = resolve_precision("bf16", torch.device("cpu"), network.backbone)
-    assert (used.predict, used.train) == ("bf16", "bf16")
+def test_training_in_bf16_follows_the_gradients_of_fp32(batch):
+    body = build_backbone("test_efficientnet")
+    network = Network(body, nn.Identity(), "avg", [0.5] * 3, [0.5] * 3)
+    network.freeze_to("all")
+    found = []
+    for precision in ("fp32", "bf16"):
+        network.place(torch.device("cpu"), precision).eval()
+        network.training = True  # a graph, and BatchNorm as it stands
+        network.zero_grad()
+        network(batch[0]).square().mean().backward()
+        found.append(torch.cat([p.grad.flatten() for p in body.parameters() if p.grad is not None]))
+    assert torch.cosine_similarity(*found, dim=0) > 0.99
+
+
+def test_a_precision_that_is_named_is_used():
+    assert resolve_precision("fp16", torch.device("cpu")).name == "fp16"
 
 
 def test_the_head_runs_in_fp32_whatever_the_precision(network, batch):

@@ -203,8 +203,8 @@ class Checkup:
 
         s = self.settings
         where = hardware.resolve_device(s.runtime)
-        backbone = network.build_backbone(s.model.architecture)
-        found = hardware.record(hardware.resolve_precision(s.model.precision, where, backbone))
+        network.build_backbone(s.model.architecture)  # refuses a name that timm does not know
+        found = hardware.record(hardware.resolve_precision(s.model.precision, where))
         return f"{found['device']}, {found['threads']} threads, {found['precision']}"
 
 

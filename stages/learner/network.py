@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from stages.base.errors import UserError
-from stages.learner.hardware import Precision, resolve_precision
+from stages.learner.hardware import Precision, resolve_precision, train_depthwise_in_fp32
 
 
 class Pool(nn.Module):
@@ -111,7 +111,7 @@ class Network(nn.Module):
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pooled activations (N, F), fp32; without a graph unless the backbone is trained."""
         learns = self.layers == "all" and self.training
-        with torch.set_grad_enabled(learns), self.precision.autocast(training=learns):
+        with torch.set_grad_enabled(learns), self.precision.autocast():
             features = self.backbone.forward_features(self._normalised(pixels))
         return self.pool(self._as_map(features).float())
 
@@ -136,7 +136,9 @@ class Network(nn.Module):
 
     def place(self, device: torch.device, precision: str) -> Network:
         """Move to a device and resolve the precision for it."""
-        self.precision = resolve_precision(precision, device, self.backbone)
+        self.precision = resolve_precision(precision, device)
+        if device.type == "cpu":
+            train_depthwise_in_fp32(self.backbone)
         return self.to(device)
 
     def freeze_to(self, layers: str) -> None:
