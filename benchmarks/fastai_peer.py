@@ -76,7 +76,7 @@ def rows(folder: Path) -> pd.DataFrame:
     """The set's rows: image (path in `folder`), label, and whether fold 0 validates the row."""
     import pandas as pd
 
-    from stages.competition.folds import get_cv_idxs
+    from stages.rows.folds import get_cv_idxs
 
     table = pd.read_csv(folder / "labels.csv", dtype=str)
     table["image"] = "train/" + table["id"] + ".png"

@@ -26,10 +26,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stages import training
 from stages.base import params, paths
-from stages.competition import tables
-from stages.learner import fitting
+from stages.fit import fitting, training
+from stages.rows import tables
 
 CS = [1e-3, 1e-2, 1e-1, 1.0]
 DRAWS = 10_000

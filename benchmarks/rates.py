@@ -34,14 +34,15 @@ from stages import precompute, resize
 from stages.base.settings import Optimizer, Transforms
 from stages.base.unfinished import Kept
 from stages.competition.archive import Archive
+from stages.fit.data import ImageData
+from stages.fit.groups import layer_groups
+from stages.fit.stepper import Learner, Stepper
 from stages.images import decoding, packing
 from stages.images.loading import ManyViews, Views, resolve_workers
 from stages.images.pack import Pack
-from stages.learner import hardware, prediction, tasks
-from stages.learner.data import ImageData
-from stages.learner.groups import layer_groups
-from stages.learner.network import Network, build_backbone, build_head
-from stages.learner.stepper import Learner, Stepper
+from stages.learner import prediction
+from stages.model import hardware, tasks
+from stages.model.network import Network, build_backbone, build_head
 
 SHORTER_SIDE, QUALITY, CLASSES = 340, 90, 10
 SIDE_ON = Transforms(augment="side_on", max_zoom=1.1, rotate=10, lighting=0.05)

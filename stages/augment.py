@@ -2,9 +2,9 @@
 
 import click
 
-from stages import training
 from stages.base import command, params
 from stages.base.settings import Step
+from stages.fit import training
 
 
 @command.stage("augment")

@@ -3,7 +3,8 @@
 import hashlib
 
 from stages.base import command, params, paths, records
-from stages.learner import checkpoint, weights
+from stages.learner import weights
+from stages.model import checkpoint
 
 
 @command.stage("backbone")

@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from stages.base import command, params, paths, records
 from stages.base.errors import UserError
-from stages.competition import cells, tables
 from stages.competition.archive import Archive
 from stages.figures import overview
+from stages.rows import cells, tables
 
 
 @command.stage("explore")

@@ -5,12 +5,13 @@ from types import SimpleNamespace
 import click
 import pandas as pd
 
-from stages import training
 from stages.base import command, params, paths, records
 from stages.figures import rates
-from stages.learner import hardware, rate_finder
-from stages.learner.fitting import Data
-from stages.learner.stepper import Learner
+from stages.fit import training
+from stages.fit.fitting import Data
+from stages.fit.stepper import Learner
+from stages.learner import rate_finder
+from stages.model import hardware
 
 
 @command.stage("find_lr")

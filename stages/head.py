@@ -2,10 +2,10 @@
 
 import click
 
-from stages import training
 from stages.base import command, params, paths
-from stages.learner import checkpoint, fitting, hardware
-from stages.learner.hardware import Precision
+from stages.fit import fitting, training
+from stages.model import checkpoint, hardware
+from stages.model.hardware import Precision
 
 
 @command.stage("head")

@@ -6,7 +6,7 @@ cache held one view an image; this one holds `head.views`, and each epoch takes 
 
 from stages.base import command, params, paths, records, unfinished
 from stages.base.growing import GrowingArray
-from stages.learner import activations
+from stages.model import activations
 
 
 @command.stage("head_views")
@@ -20,7 +20,7 @@ def main() -> None:
     from stages import precompute  # torch, which there is no need of until here
     from stages.images.loading import ManyViews
     from stages.images.pack import Pack
-    from stages.learner import hardware
+    from stages.model import hardware
 
     pack, network = Pack(paths.PACK), precompute.build(s)
     which = [f"head_views/{i}" for i in range(1, s.head.views)]

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from stages.base import command, params, paths, records
-from stages.competition import out_of_fold, tables
+from stages.competition import out_of_fold
 from stages.figures import confusion, scatter
+from stages.rows import tables
 
 SAID = 0.5  # the probability above which a tag counts as said
 NOTHING = "nothing"

@@ -10,9 +10,9 @@ from stages.base import command, params, paths, records, unfinished
 from stages.base.growing import GrowingArray
 from stages.images.loading import ManyViews, resolve_workers
 from stages.images.pack import Pack
-from stages.learner import activations, checkpoint, hardware
-from stages.learner.network import Network, build_backbone
 from stages.learner.prediction import of_views
+from stages.model import activations, checkpoint, hardware
+from stages.model.network import Network, build_backbone
 
 
 @command.stage("precompute")

@@ -2,8 +2,8 @@
 
 import click
 
-from stages import training
 from stages.base import command, params
+from stages.fit import training
 
 
 @command.stage("progressive")

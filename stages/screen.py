@@ -5,7 +5,7 @@ import pandas as pd
 
 from stages.base import command, params, paths, records
 from stages.base.errors import UserError, some
-from stages.competition import tables
+from stages.rows import tables
 
 MOST = 0.5  # of the images may be unreadable: more is a format that Pillow does not know
 FATE = {

@@ -9,9 +9,10 @@ import pandas as pd
 
 from stages.base import command, params, paths, records
 from stages.base.errors import UserError, some
-from stages.competition import cells, folds, labels, lookup
+from stages.competition import labels, lookup
 from stages.competition.archive import Archive
 from stages.competition.csv_files import read_sample
+from stages.rows import cells, folds
 
 FEWEST = 0.9  # of the sample's ids must have an image
 

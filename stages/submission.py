@@ -10,22 +10,13 @@ import pandas as pd
 
 from stages.base import command, params, paths, records
 from stages.base.errors import UserError, some
-from stages.competition import (
-    check,
-    decisions,
-    folds,
-    forms,
-    metrics,
-    out_of_fold,
-    predictions,
-    sample,
-    tables,
-)
+from stages.competition import check, decisions, forms, metrics, out_of_fold, predictions, sample
 from stages.competition.archive import Archive
 from stages.competition.check import Reference
 from stages.competition.csv_files import parse, read_sample
 from stages.competition.decisions import Question, Rule
 from stages.competition.forms import Form
+from stages.rows import folds, tables
 
 
 @command.stage("submission")

@@ -7,16 +7,18 @@ import click
 import numpy as np
 import pandas as pd
 
-from stages import training
 from stages.base import command, params, paths, records, unfinished
 from stages.base.growing import GrowingArray
 from stages.base.unfinished import Kept
-from stages.competition import metrics, predictions, tables
+from stages.competition import metrics, predictions
+from stages.fit import training
 from stages.images.loading import resolve_workers
 from stages.images.pack import Pack
-from stages.learner import hardware, tta
-from stages.learner.checkpoint import Header
-from stages.learner.network import Network
+from stages.learner import tta
+from stages.model import hardware
+from stages.model.checkpoint import Header
+from stages.model.network import Network
+from stages.rows import tables
 
 
 @command.stage("tta")

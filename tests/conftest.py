@@ -10,9 +10,9 @@ from PIL import Image
 
 from stages.base.settings import Optimizer
 from stages.base.unfinished import Kept
+from stages.fit.stepper import Learner
 from stages.images import decoding, pack, packing
-from stages.learner.stepper import Learner
-from stages.learner.tasks import TASKS
+from stages.model.tasks import TASKS
 from tests.kaggle_server import loopback
 
 COMMON = {"deadline": None, "database": None, "suppress_health_check": [*HealthCheck]}

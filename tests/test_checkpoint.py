@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stages.base.errors import UserError
-from stages.learner import checkpoint
-from stages.learner.checkpoint import BackboneHeader, Header
-from stages.learner.network import Network, build_backbone
+from stages.model import checkpoint
+from stages.model.checkpoint import BackboneHeader, Header
+from stages.model.network import Network, build_backbone
 
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]
 HEADER = Header(

@@ -13,12 +13,13 @@ from stages.base.errors import UserError
 from stages.base.growing import GrowingArray
 from stages.base.settings import Fit, Optimizer
 from stages.base.unfinished import Kept
+from stages.fit import fitting
+from stages.fit.data import ActivationData
+from stages.fit.fitting import History, Rates
+from stages.fit.stepper import Stepper
 from stages.images.loading import chunks
-from stages.learner import activations, fitting
-from stages.learner.data import ActivationData
-from stages.learner.fitting import History, Rates
-from stages.learner.stepper import Stepper
-from stages.learner.tasks import TASKS
+from stages.model import activations
+from stages.model.tasks import TASKS
 
 NO_FINDER = Rates(suggestion=None, ratio=10)
 

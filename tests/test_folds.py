@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.competition import folds
-from stages.competition.folds import TRAIN_ONLY, get_cv_idxs
+from stages.rows import folds
+from stages.rows.folds import TRAIN_ONLY, get_cv_idxs
 
 DOG_BREEDS, PLANET = 10222, 40479
 

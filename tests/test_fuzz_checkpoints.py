@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from stages.base.errors import UserError
-from stages.learner import checkpoint, weights
-from stages.learner.network import Network, build_backbone
+from stages.learner import weights
+from stages.model import checkpoint
+from stages.model.network import Network, build_backbone
 from tests.strategies import damaged, odd_text, odd_values, scaled
 from tests.test_checkpoint import HEADER, network_of, save_backbone
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from stages.base.errors import UserError
-from stages.competition import cells, labels, lookup
+from stages.competition import labels, lookup
 from stages.competition.archive import Archive
 from stages.competition.csv_files import read_csv
 from stages.images import decoding
+from stages.rows import cells
 from tests.layouts import DEFAULTS, LAYOUTS
 
 each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from stages.base.settings import Transforms
+from stages.fit.data import ImageData
 from stages.images import loading
 from stages.images.loading import ManyViews, Views
-from stages.learner.data import ImageData
 
 TOP_DOWN = Transforms(augment="top_down", max_zoom=1.2, rotate=10, lighting=0.05)
 NAMES = [f"{i}.jpg" for i in range(9)]

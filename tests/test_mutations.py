@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 
 from stages.base.errors import UserError
-from stages.competition import cells, check, decisions, forms, sample
+from stages.competition import check, decisions, forms, sample
 from stages.competition.check import Reference
 from stages.competition.csv_files import parse
 from stages.competition.decisions import Question
+from stages.rows import cells
 from tests.layouts import LAYOUTS, Layout
 
 ROWS = 130

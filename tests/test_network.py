@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from stages.base.errors import UserError
-from stages.learner.groups import layer_groups, split_backbone
-from stages.learner.hardware import resolve_precision
-from stages.learner.network import Network, Pool, build_backbone, build_head
-from stages.learner.stepper import Stepper
+from stages.fit.groups import layer_groups, split_backbone
+from stages.fit.stepper import Stepper
+from stages.model.hardware import resolve_precision
+from stages.model.network import Network, Pool, build_backbone, build_head
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 

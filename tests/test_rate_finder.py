@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from stages.fit.data import ActivationData
 from stages.learner import rate_finder
-from stages.learner.data import ActivationData
 from stages.learner.rate_finder import Curve
-from stages.learner.tasks import Task
+from stages.model.tasks import Task
 
 
 @pytest.fixture

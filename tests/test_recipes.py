@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages.base import params
-from stages.learner.schedules import epochs
+from stages.fit.schedules import epochs
 from tests.project import ROOT
 
 RECIPES = {file.stem: file for file in sorted((ROOT / "recipes").rglob("*.yaml"))}

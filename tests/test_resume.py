@@ -16,8 +16,8 @@ from stages.base import command, fingerprint, unfinished
 from stages.base.errors import UserError
 from stages.base.growing import Growing, GrowingArray
 from stages.base.unfinished import Kept
-from stages.learner import hardware
-from stages.learner.stepper import Stepper
+from stages.fit.stepper import Stepper
+from stages.model import hardware
 from tests.project import edit, run_all, run_stage, write_competition, write_project
 
 LONG = ["resize", "precompute", "head_views", "augment", "progressive", "unfreeze", "tta"]
@@ -120,7 +120,7 @@ def test_what_was_finished_but_not_recorded_is_not_done_again(project, monkeypat
     assert run_stage(project, "unfreeze", "0").exit_code == 0
     expected = outs(project, "unfreeze")
     wipe(project, "unfreeze")
-    monkeypatch.setattr("stages.learner.stepper.Stepper.step", None)
+    monkeypatch.setattr("stages.fit.stepper.Stepper.step", None)
     assert run_stage(project, "unfreeze", "0").exit_code == 0
     assert outs(project, "unfreeze") == expected
 
@@ -206,7 +206,7 @@ def test_folds_and_stages_and_code_have_fingerprints_of_their_own(project, monke
     found = [fingerprint.of("augment", "0"), fingerprint.of("augment", "1")]
     monkeypatch.setattr(fingerprint, "CODE", tmp_path / "code")
     assert fingerprint.of("augment", "0") == found[0]
-    (code / "learner/fitting.py").write_text("# other code\n")
+    (code / "fit/fitting.py").write_text("# other code\n")
     found += [fingerprint.of("augment", "0"), fingerprint.of("resize")]
     assert len(set(found)) == 4
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.base.settings import Fit
-from stages.learner import schedules
+from stages.fit import schedules
 
 
 def cycles(n, length, mult=1):

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from stages.competition import folds
+from stages.rows import folds
 from tests.layouts import LAYOUTS, Layout, picture
 from tests.project import edit, run_stage, write_project
 

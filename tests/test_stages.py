@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from stages.competition.folds import get_cv_idxs
-from stages.learner import checkpoint
+from stages.model import checkpoint
+from stages.rows.folds import get_cv_idxs
 from tests.project import CLASSES, TEST, TRAIN, edit, run_all, run_stage, write_competition
 from tests.project import write_project as project
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import fbeta_score
 
-from stages.learner import tasks
+from stages.model import tasks
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import torch
 
 from stages.base.settings import Transforms
 from stages.learner import tta
-from stages.learner.network import Network, build_backbone, build_head
-from stages.learner.tasks import TASKS
+from stages.model.network import Network, build_backbone, build_head
+from stages.model.tasks import TASKS
 
 SIDE_ON = Transforms(augment="side_on", max_zoom=1.1, rotate=10, lighting=0.05)
 IMAGES = [f"train/{i}.jpg" for i in range(5)]

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from stages.base.errors import UserError
 from stages.learner import weights
-from stages.learner.network import build_backbone
+from stages.model.network import build_backbone
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def command() -> None:
 
 
 def _of_labels(rows: pd.DataFrame, classes: list[str], c: Competition) -> Iterator[tuple[str, str]]:
-    from stages.competition import cells
+    from stages.rows import cells
 
     yield "labels", f"{c.labels}, task {c.task}: {len(rows)} rows"
     if c.task == "regression":
@@ -62,8 +62,9 @@ def _of_labels(rows: pd.DataFrame, classes: list[str], c: Competition) -> Iterat
 def _of_files(
     archive: Archive, rows: pd.DataFrame, classes: list[str], c: Competition
 ) -> Iterator[tuple[str, str]]:
-    from stages.competition import cells, forms, lookup
+    from stages.competition import forms, lookup
     from stages.competition.csv_files import read_sample
+    from stages.rows import cells
 
     sample = read_sample(archive, c.sample_submission)
     ids = sample.iloc[:, 0]
@@ -85,8 +86,8 @@ def draw(archive: Archive, rows: pd.DataFrame) -> None:
     """Draw a contact sheet of nine training images, evenly spread over the table."""
     from PIL import Image
 
-    from stages.competition import cells
     from stages.figures import sheet
+    from stages.rows import cells
 
     step = max(1, len(rows) // SHOWN)
     chosen = rows.iloc[::step].head(SHOWN)

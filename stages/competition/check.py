@@ -12,10 +12,11 @@ import pandas as pd
 from stages.base import paths
 from stages.base.errors import UserError, some
 from stages.base.settings import Competition, Settings
-from stages.competition import lookup, predictions, tables
+from stages.competition import lookup, predictions
 from stages.competition.archive import Archive
 from stages.competition.csv_files import parse, read_sample
 from stages.competition.forms import Form, form_of
+from stages.rows import tables
 
 TURNED = 0.5  # in correlation: how much more a column looks like another class than its own
 ALIKE = 0.6  # and how much it looks like that other class: among many, some do by chance

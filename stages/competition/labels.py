@@ -10,11 +10,12 @@ from unicodedata import normalize
 import pandas as pd
 
 from stages.base.errors import UserError
-from stages.competition import cells, lookup
+from stages.competition import lookup
 from stages.competition.archive import Archive
 from stages.competition.csv_files import column, read_csv
-from stages.competition.folds import TRAIN_ONLY
 from stages.competition.names import plain
+from stages.rows import cells
+from stages.rows.folds import TRAIN_ONLY
 
 MOST = 0.5  # of the rows may have no image: more is a wrong param
 MISSING = frozenset({"na", "n/a", "nan", "none", "null"})

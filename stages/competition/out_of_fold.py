@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from stages.base import paths
-from stages.competition import predictions, tables
+from stages.competition import predictions
+from stages.rows import tables
 
 
 def read(folds: Sequence[int | str]) -> tuple[pd.DataFrame, list[str], np.ndarray]:

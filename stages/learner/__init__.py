@@ -1,1 +1,1 @@
-"""Backbone and head, layer groups, schedules, the rate finder, fitting, checkpoints, prediction."""
+"""What is done with a network: weights from outside, rates found, predictions."""

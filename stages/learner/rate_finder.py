@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from stages.learner import schedules
-from stages.learner.fitting import Data
-from stages.learner.stepper import Batch, Learner, Stepper
+from stages.fit import schedules
+from stages.fit.fitting import Data
+from stages.fit.stepper import Batch, Learner, Stepper
 
 EXPLODED = 4  # times the best loss
 SETTLE = 10  # batches before there is a best loss (fastai since April 2018)

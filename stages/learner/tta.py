@@ -10,9 +10,9 @@ import torch
 from stages.images.loading import ManyViews
 from stages.images.pack import Pack
 from stages.images.views import Transforms
-from stages.learner.network import Network
 from stages.learner.prediction import of_views
-from stages.learner.tasks import Task
+from stages.model.network import Network
+from stages.model.tasks import Task
 
 
 def names(augmented: int) -> list[str]:

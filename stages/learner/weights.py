@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from stages.base.errors import UserError
-from stages.learner.network import build_backbone
+from stages.model.network import build_backbone
 
 Tensors = dict[str, torch.Tensor]
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from stages.fit.stepper import Batch
 from stages.images.loading import Key, Views, chunks, load, shuffled, take
 from stages.images.views import generator
-from stages.learner.stepper import Batch
 
 
 class ActivationData:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.competition import cells, folds
+from stages.rows import cells, folds
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -14,17 +14,18 @@ from torch import nn
 from stages.base import paths, records, unfinished
 from stages.base.errors import UserError
 from stages.base.settings import Step
-from stages.competition import tables
+from stages.fit import fitting
+from stages.fit.data import ActivationData, ImageData
+from stages.fit.fitting import Rates, Row
+from stages.fit.groups import layer_groups
+from stages.fit.progress import Progress
+from stages.fit.stepper import Learner
 from stages.images.loading import Views, resolve_workers
 from stages.images.pack import Pack
-from stages.learner import activations, checkpoint, fitting, hardware
-from stages.learner.checkpoint import Header
-from stages.learner.data import ActivationData, ImageData
-from stages.learner.fitting import Rates, Row
-from stages.learner.groups import layer_groups
-from stages.learner.network import Network
-from stages.learner.progress import Progress
-from stages.learner.stepper import Learner
+from stages.model import activations, checkpoint, hardware
+from stages.model.checkpoint import Header
+from stages.model.network import Network
+from stages.rows import tables
 
 FEWEST = 2  # rows to train on: BatchNorm has no variance of one
 

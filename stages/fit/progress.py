@@ -16,10 +16,10 @@ from safetensors import SafetensorError
 
 from stages.base.errors import UserError
 from stages.base.unfinished import Kept
-from stages.learner import checkpoint
-from stages.learner.fitting import History, Row, show
-from stages.learner.network import Network
-from stages.learner.stepper import Stepper
+from stages.fit.fitting import History, Row, show
+from stages.fit.stepper import Stepper
+from stages.model import checkpoint
+from stages.model.network import Network
 
 FILE = "progress.safetensors"
 

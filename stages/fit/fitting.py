@@ -11,8 +11,8 @@ import torch
 from tqdm import tqdm
 
 from stages.base.errors import UserError
-from stages.learner import schedules
-from stages.learner.stepper import Batch, Learner, Stepper
+from stages.fit import schedules
+from stages.fit.stepper import Batch, Learner, Stepper
 
 Row = dict[str, float | int | str | None]
 COLUMNS = ["stage", "epoch", "size", "layers", "lr", "train_loss", "valid_loss"]  # and the metric
@@ -68,7 +68,7 @@ class Rates:
 
 
 class History:
-    """The history of a stage, a row an epoch. learner/progress.py keeps it, and more, on disk."""
+    """The history of a stage, a row an epoch. progress.py keeps it, and more, on disk."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []

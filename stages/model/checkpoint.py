@@ -22,9 +22,9 @@ from torch import nn
 
 from stages.base.errors import UserError
 from stages.base.records import whole
-from stages.learner import tasks
-from stages.learner.network import Network, Pool, build_backbone, build_head
-from stages.learner.tasks import Task
+from stages.model import tasks
+from stages.model.network import Network, Pool, build_backbone, build_head
+from stages.model.tasks import Task
 
 Tensors = dict[str, torch.Tensor]
 KEY = "repodium"  # one metadata key: the file's bytes do not depend on a hash map's order

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from stages.base.errors import UserError
-from stages.learner.hardware import Precision, resolve_precision, train_depthwise_in_fp32
+from stages.model.hardware import Precision, resolve_precision, train_depthwise_in_fp32
 
 
 class Pool(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from stages.images.views import generator
-from stages.learner.tasks import Task
+from stages.model.tasks import Task
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # inputs (B, ...), targets (B,) or (B, C)
 SMOOTHING = 0.98

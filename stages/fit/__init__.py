@@ -1,0 +1,1 @@
+"""Fitting: data, layer groups, schedules, steps, and progress that survives a kill."""

@@ -1,0 +1,1 @@
+"""The network, its tasks and precision, its checkpoints and its activations."""

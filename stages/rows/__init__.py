@@ -1,0 +1,1 @@
+"""The rows of a competition: their cells, labels and folds, in the tables that stages write."""
