@@ -58,7 +58,7 @@ def photographs(folder: Path, number: int) -> None:
         left, top = rng.integers(0, 641 - width), rng.integers(0, 428 - width * 3 // 4)
         box = left, top, left + width, top + width * 3 // 4
         image = Image.fromarray((first, second)[i % 2]).resize((500, 375), box=box)
-        (folder / f"{i:04d}.jpg").write_bytes(decoding.to_jpeg(image, 92))
+        (folder / f"{i:04d}.jpg").write_bytes(decoding.to_jpeg(np.asarray(image), 92))
 
 
 def pack_of(folder: Path, kept: Path) -> packing.Writer:
@@ -77,7 +77,7 @@ def bare_resize(data: bytes) -> bytes:
     width, height = decoding.scaled_size(pixels.shape[2], pixels.shape[1], SHORTER_SIDE)
     batch = pixels.permute(1, 2, 0)[None].permute(0, 3, 1, 2)  # channels last, also in its strides
     small = F.interpolate(batch, (height, width), mode="bilinear", antialias=True)
-    return decoding.to_jpeg(Image.fromarray(small[0].permute(1, 2, 0).numpy()), QUALITY)
+    return decoding.to_jpeg(small[0].permute(1, 2, 0).numpy(), QUALITY)
 
 
 class Bench:
@@ -147,7 +147,7 @@ class Bench:
     def _forward(self, compute: Callable[[torch.Tensor], torch.Tensor], views: int) -> None:
         x = torch.randn(self.batch, 3, self.size, self.size, device=self.device)
         x = x.contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), self.network.precision.autocast(training=False):
+        with torch.inference_mode(), self.network.precision.autocast():
             for _ in range(self.n * views // self.batch):
                 out = compute(x)
         out.sum().item()  # waits for the device

@@ -53,7 +53,7 @@ def resize(archive: Archive, shorter_side: int, quality: int, name: str) -> Pack
     data = archive.read(name)
     try:
         image = decoding.shrink(decoding.decode(data, shorter_side), shorter_side)
-        return name, (decoding.to_jpeg(image, quality), *image.size)
+        return name, (decoding.to_jpeg(image, quality), image.shape[1], image.shape[0])
     except decoding.UnreadableError as error:
         return name, str(error)
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from PIL import Image
 
 from stages.base.settings import Optimizer
 from stages.base.unfinished import Kept
@@ -79,8 +78,8 @@ def make_pack(tmp_path):
         kept = Kept(tmp_path / f"{folder}-kept")
         with packing.Writer(kept) as writer:
             for name, pixels in pictures.items():
-                image = Image.fromarray(pixels)
-                writer.add(name, decoding.to_jpeg(image, 95), *image.size, training=True)
+                jpeg = decoding.to_jpeg(pixels, 95)
+                writer.add(name, jpeg, pixels.shape[1], pixels.shape[0], training=True)
         packing.place(kept, tmp_path / folder)
         return pack.Pack(tmp_path / folder)
 

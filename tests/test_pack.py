@@ -40,7 +40,7 @@ def test_each_row_is_its_own_image_in_any_order(images, pictures):
 
 
 def test_the_jpeg_is_the_one_that_was_written(images, pictures):
-    expected = decoding.to_jpeg(Image.fromarray(pictures["train/a.jpg"]), 95)
+    expected = decoding.to_jpeg(pictures["train/a.jpg"], 95)
     assert images.jpeg(1) == expected
 
 

@@ -122,7 +122,7 @@ def test_hardware_is_recorded_with_the_metrics(finished: Path) -> None:
     found = metrics(finished, "unfreeze", "0")
     assert found["device"] == "cpu"
     assert found["threads"] >= 1
-    assert "training" in found["precision"]
+    assert found["precision"] in ("fp32", "bf16", "fp16")
 
 
 def test_a_stage_without_fits_passes_the_model_on(copied: Path) -> None:

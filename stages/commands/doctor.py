@@ -199,8 +199,7 @@ class Checkup:
 
     def device(self) -> str:
         """Where the network would run, and in which precision."""
-        from stages.learner import network  # torch takes seconds to import
-        from stages.model import hardware
+        from stages.model import hardware, network  # torch takes seconds to import
 
         s = self.settings
         where = hardware.resolve_device(s.runtime)

@@ -102,10 +102,12 @@ def draw(archive: Archive, rows: pd.DataFrame) -> None:
 
 def picture(archive: Archive, name: str) -> Image.Image | None:
     """One image, small; None, and why is told, if it cannot be read."""
+    from PIL import Image
+
     from stages.images import decoding
 
     try:
-        return decoding.decode(archive.read(name), 256)
+        return Image.fromarray(decoding.decode(archive.read(name), 256))
     except decoding.UnreadableError as error:
         click.echo(f"{'note':<12}{name} cannot be read: {error}; see screen.bad_images.")
         return None

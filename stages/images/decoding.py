@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import io
 
+import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 LONGEST = 65_500  # pixels of a JPEG
+END_OF_JPEG = b"\xff\xd9"
+REDUCED = {  # how many times smaller the decoder makes a JPEG
+    8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2, 0: cv2.IMREAD_COLOR,
+}  # fmt: skip
 
 
 class UnreadableError(ValueError):
     """Bytes that are no image which can be shown; the message says why."""
 
 
-def decode(data: bytes, at_least: int | None = None) -> Image.Image:
-    """Decode an image file to RGB: EXIF orientation applied, transparency on white.
+def decode(data: bytes, at_least: int | None = None) -> np.ndarray:
+    """Decode an image file to RGB (H, W, 3): EXIF orientation applied, transparency on white.
 
     `at_least`: the shorter side that the caller will shrink to; a larger JPEG is then decoded at
     1/2, 1/4 or 1/8 by the decoder itself, never below that side.
@@ -25,19 +31,36 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
 
     """
     try:
-        return to_rgb(ImageOps.exif_transpose(_loaded(data, at_least)))
+        image = Image.open(io.BytesIO(data))
+        if is_ordinary(image, data) and (pixels := _by_opencv(image, data, at_least)) is not None:
+            return pixels
+        if at_least:
+            image.draft("RGB", (at_least, at_least))
+        image.load()
+        return np.array(to_rgb(ImageOps.exif_transpose(image)))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  each decoder fails on foreign bytes in its own way
         raise UnreadableError(_said(error, data)) from None
 
 
-def _loaded(data: bytes, at_least: int | None) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
-    if at_least:
-        image.draft("RGB", (at_least, at_least))
-    image.load()
-    return image
+def is_ordinary(image: Image.Image, data: bytes) -> bool:
+    """Whether it is a whole, upright JPEG in colour, of which OpenCV makes Pillow's very pixels.
+
+    Of one that is cut short OpenCV would make a picture too; Pillow refuses it.
+    """
+    whole = data.endswith(END_OF_JPEG)
+    upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    return image.format == "JPEG" and image.mode == "RGB" and whole and upright
+
+
+def _by_opencv(image: Image.Image, data: bytes, at_least: int | None) -> np.ndarray | None:
+    """The pixels, in two thirds of Pillow's time."""
+    how = next(
+        flag for by, flag in REDUCED.items() if min(image.size) >= by * (at_least or LONGEST)
+    )
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+    return None if pixels is None else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
 def _said(error: Exception, data: bytes) -> str:
@@ -79,8 +102,8 @@ def scaled_size(width: int, height: int, shorter_side: int) -> tuple[int, int]:
     )
 
 
-def shrink(image: Image.Image, shorter_side: int) -> Image.Image:
-    """Resize to a shorter side of `shorter_side`; small images are enlarged, as in fastai.
+def shrink(image: np.ndarray, shorter_side: int) -> np.ndarray:
+    """Resize (H, W, 3) to a shorter side of `shorter_side`, up or down, as fastai does.
 
     Antialiased and bilinear: torch's kernel gives Pillow's pixels, within a level, in a third of
     its time.
@@ -92,16 +115,16 @@ def shrink(image: Image.Image, shorter_side: int) -> Image.Image:
     import torch  # seconds, that who only decodes does without
     import torch.nn.functional as F
 
-    width, height = scaled_size(*image.size, shorter_side)
+    width, height = scaled_size(image.shape[1], image.shape[0], shorter_side)
     if max(width, height) > LONGEST:
-        raise UnreadableError(f"it is too long and thin, {image.width} x {image.height}")
-    pixels = torch.from_numpy(np.array(image))[None].permute(0, 3, 1, 2)
+        raise UnreadableError(f"it is too long and thin, {image.shape[1]} x {image.shape[0]}")
+    pixels = torch.from_numpy(image)[None].permute(0, 3, 1, 2)
     small = F.interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)
-    return Image.fromarray(small[0].permute(1, 2, 0).numpy())
+    return small[0].permute(1, 2, 0).numpy()
 
 
-def to_jpeg(image: Image.Image, quality: int) -> bytes:
-    """The bytes of a JPEG."""
+def to_jpeg(image: np.ndarray, quality: int) -> bytes:
+    """The bytes of a JPEG of (H, W, 3)."""
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
