@@ -84,10 +84,7 @@ def view(
     block = max(1, min(height, width) // int(drawn.zoom * size))
     to_image = mapping(width, height, size, drawn)
     to_source = _between_centres(_affine(1 / block, 1 / block, 0, 0) @ to_image)
-    warped = cv2.warpAffine(
-        _reduced(image, block), to_source[:2], (size, size), dst=out,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT,
-    )  # fmt: skip
+    warped = _warped(_reduced(image, block), to_source, size, out)
     return _lit(warped, image, drawn)
 
 
@@ -117,6 +114,17 @@ def _reduced(image: np.ndarray, block: int) -> np.ndarray:
     height, width = image.shape[0] // block, image.shape[1] // block
     whole = image[: height * block, : width * block]
     return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _warped(
+    image: np.ndarray, to_source: np.ndarray, size: int, out: np.ndarray | None
+) -> np.ndarray:
+    """The bilinear warp: on four channels OpenCV takes half the time, the copies included."""
+    warped = cv2.warpAffine(
+        cv2.cvtColor(image, cv2.COLOR_RGB2RGBA), to_source[:2], (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT,
+    )  # fmt: skip
+    return cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB, dst=out)
 
 
 def _between_centres(to_source: np.ndarray) -> np.ndarray:
