@@ -177,7 +177,7 @@ def write_images(folder: Path, images: Iterable[bytes], first: int) -> list[str]
 
     def written() -> Iterator[str]:
         for number, data in enumerate(images, first):
-            decode(data).save(folder / f"{number:04d}.png")
+            Image.fromarray(decode(data)).save(folder / f"{number:04d}.png")
             yield f"{number:04d}"
 
     return list(written())

@@ -1,0 +1,86 @@
+"""The whole recipe beside fastai: seconds and validation score, on the same images and weights.
+
+    python benchmarks/whole.py FOLDER [--views 8] [--fits FITS]
+
+runs `dvc repro` on fold 0 of the set in FOLDER (see sets.py) in a fresh clone, from fetch to
+submission, then fastai_peer.py, and prints for every stage the seconds since the start with the
+score that it reached, fastai's beside them, and how much sooner the first stage was there that is
+as good as fastai's best.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+sys.path.insert(0, str(Path(__file__).parent))
+import sets
+
+ROOT = Path(__file__).parent.parent
+SCORED = {
+    "head": "valid_loss",
+    "augment": "valid_loss",
+    "unfreeze": "valid_loss",
+    "tta": "log_loss",
+}
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--views", default=1, show_default=True, help="head.views")
+def main(folder: Path, views: int) -> None:
+    """Run both, one after the other, and print what each reached when."""
+    best, seconds = fastai(folder)
+    click.echo(f"{folder.name}: fastai {seconds:.0f} s, log loss {best:.3f}")
+    there = None
+    with TemporaryDirectory() as temporary:
+        for stage, after, loss, accuracy in ours(folder, Path(temporary) / "clone", views):
+            click.echo(f"{stage:<10}{after:8.1f} s   log loss {loss:.3f}   accuracy {accuracy:.3f}")
+            there = there or (after if loss <= best else None)
+    click.echo(f"{seconds / there:.1f} times sooner" if there else "never as good")
+
+
+def fastai(folder: Path) -> tuple[float, float]:
+    """fastai's best log loss, of any epoch or with TTA, and the seconds until then."""
+    peer = [sys.executable, ROOT / "benchmarks/fastai_peer.py", folder]
+    line = subprocess.run(peer, check=True, capture_output=True, text=True).stdout
+    found = json.loads(line)
+    epochs = [(e["valid_loss"], found["startup_seconds"] + e["seconds"]) for e in found["epochs"]]
+    click.echo(json.dumps(found["epochs"][-1] | {"tta": found["tta"]}))
+    tta = found["tta"]["log_loss"], epochs[-1][1] + found["tta"]["seconds"]
+    return min([*epochs, tta])
+
+
+def ours(folder: Path, clone: Path, views: int) -> Iterator[tuple[str, float, float, float]]:
+    """Each stage that scores, the seconds until it was done, its log loss and accuracy."""
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    params = sets.params(folder.name, folder)
+    params["head"]["views"] = views
+    params["progressive"]["steps"] = []  # there is one size
+    sets.write_params(clone / "params.yaml", params)
+    start = time.perf_counter()
+    running = subprocess.Popen(["dvc", "repro"], cwd=clone, stdout=subprocess.PIPE, text=True)
+    done = {}
+    for line in running.stdout:
+        if line.startswith("Running stage"):
+            done[line.split("'")[1].partition("@")[0]] = time.perf_counter() - start
+    if running.wait():
+        raise SystemExit("dvc repro failed")
+    begun = [*done, "end"]
+    done["end"] = time.perf_counter() - start
+    for stage, name in SCORED.items():
+        metrics = json.loads((clone / f"metrics/0/{stage}.json").read_text())
+        if name in metrics:  # it has fits
+            yield stage, done[begun[begun.index(stage) + 1]], metrics[name], metrics["accuracy"]
+    yield "submission", done["end"], metrics["log_loss"], metrics["accuracy"]
+
+
+if __name__ == "__main__":
+    main()
