@@ -1,15 +1,17 @@
-"""The memory that resize and precompute take, by the number of images.
+"""How cost grows with the number of images: time, memory and disk of resize and precompute.
 
-    python benchmarks/memory.py 1000 10000 100000
+    python benchmarks/growth.py 1000 10000 100000
 
-makes a competition of that many small photographs in one zip, runs both stages as processes, and
-prints the most memory that they and their workers held at once (resident, what is shared counted
-in each), seconds, and the megabytes that they wrote.
+makes a competition of that many small photographs in one zip, runs both stages through DVC, and
+prints seconds, the most memory that their processes held at once (resident, what is shared counted
+in each), the bytes an image that they wrote, and the seconds of a `dvc repro` that has nothing to
+do.
 """
 
 from __future__ import annotations
 
 import io
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,12 +25,12 @@ import psutil
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests.project import write_project
+from tests.project import write_repository
 
 PARAMS = {
     "competition.task": "multiclass", "resize.shorter_side": 32, "head.image_size": 32,
     "augment.image_size": 32, "progressive.steps": [], "unfreeze.image_size": 32,
-    "precompute.batch_size": 64, "runtime.workers": 1, "competition.labels": "folders",
+    "precompute.batch_size": 64, "competition.labels": "folders",
     "competition.id_column": None, "competition.label_columns": [],
 }  # fmt: skip
 
@@ -39,16 +41,20 @@ def main(counts: tuple[int, ...]) -> None:
     """Print a line a stage and count."""
     for count in counts:
         with tempfile.TemporaryDirectory() as temporary:
-            folder = write_project(Path(temporary) / "p", Path(temporary) / "c", **PARAMS)
-            write_images(folder / "data/raw/c.zip", count)
-            run(folder, "backbone")
-            for stage in ("resize", "precompute"):
+            source = Path(temporary) / "c"
+            folder = write_repository(Path(temporary) / "r", source, **PARAMS)
+            write_images(source / "c.zip", count)
+            for stage in ("fetch", "backbone"):
+                run(folder, stage)
+            for stage, written in (("resize", "resized"), ("precompute", "activations")):
                 peak, seconds = run(folder, stage)
-                size = sum(p.stat().st_size for p in (folder / "data").rglob("*") if p.is_file())
+                size = sum(p.stat().st_size for p in (folder / "data" / written).iterdir())
                 click.echo(
-                    f"{stage:<11}{count:>8} images  {peak / 1e6:7.0f} MB  {seconds:6.1f} s  "
-                    f"{size / 1e6:6.0f} MB on disk"
+                    f"{stage:<11}{count:>8} images  {seconds:6.1f} s  {peak / 1e6:6.0f} MB of "
+                    f"memory  {size / count:6.0f} bytes an image"
                 )
+            idle = [run(folder, "precompute")[1] for _ in range(5)]
+            click.echo(f"nothing    {count:>8} images  {statistics.median(idle):6.2f} s")
 
 
 def write_images(path: Path, count: int) -> None:
@@ -68,15 +74,14 @@ def write_images(path: Path, count: int) -> None:
 
 
 def run(folder: Path, stage: str) -> tuple[int, float]:
-    """Run a stage; the most bytes of memory that it held, and seconds."""
+    """Run `dvc repro` up to a stage; the most bytes of memory that it held, and seconds."""
     start, peak = time.monotonic(), 0
-    words = [sys.executable, "-m", f"stages.{stage}"]
-    env = {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    with subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.DEVNULL) as process:
+    words = ["dvc", "repro", "--quiet", stage]
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL) as process:
         watched = psutil.Process(process.pid)
         while process.poll() is None:
             peak = max(peak, held(watched))
-            time.sleep(0.05)
+            time.sleep(0.02)
     if process.returncode:
         raise SystemExit(f"{stage} failed")
     return peak, time.monotonic() - start
