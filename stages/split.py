@@ -12,7 +12,7 @@ from stages.base.errors import UserError, some
 from stages.competition import labels, lookup
 from stages.competition.archive import Archive
 from stages.competition.csv_files import read_sample
-from stages.rows import cells, folds
+from stages.rows import cells, folds, strata
 
 FEWEST = 0.9  # of the sample's ids must have an image
 
@@ -29,7 +29,7 @@ def main() -> None:
     rows = labels.once(found, s.competition.labels)
     if repeats := len(found) - len(rows):
         click.echo(f"{repeats} rows of {s.competition.labels} repeat others and are left out.")
-    rows["fold"] = fold_of_rows(rows, s.split)
+    rows["fold"] = fold_of_rows(rows, s.split, s.competition.task)
     names = labels.classes(rows, s.competition)
     classes = count(rows, names, s.competition.task)
     sample, test = test_rows(archive, s.competition)
@@ -53,7 +53,7 @@ def main() -> None:
     )
 
 
-def fold_of_rows(rows: pd.DataFrame, split: SimpleNamespace) -> np.ndarray:
+def fold_of_rows(rows: pd.DataFrame, split: SimpleNamespace, task: str) -> np.ndarray:
     """The fold of each row.
 
     Raises:
@@ -61,13 +61,22 @@ def fold_of_rows(rows: pd.DataFrame, split: SimpleNamespace) -> np.ndarray:
 
     """
     try:
-        if split.method == "group":
-            return folds.assign_groups(rows["group"], split.folds, split.seed)
+        match split.method:
+            case "group":
+                return folds.assign_groups(rows["group"], split.folds, split.seed)
+            case "stratified":
+                return folds.assign_stratified(
+                    strata.of(rows["label"], task), split.folds, split.seed
+                )
+            case "stratified_group":
+                return folds.assign_stratified_groups(
+                    strata.of(rows["label"], task), rows["group"], split.folds, split.seed
+                )
         return folds.assign(len(rows), split.folds, split.val_pct, split.seed)
     except ValueError:
         raise UserError(
             f"split.val_pct: {split.folds} folds are too many for {len(rows)} rows"
-            f"{' in so few groups' if split.method == 'group' else ''}; raise it."
+            f"{' in so few groups' if 'group' in rows else ''}; raise it."
         ) from None
 
 

@@ -10,13 +10,21 @@ import pandas as pd
 
 from stages.base import command, params, paths, records
 from stages.base.errors import UserError, some
-from stages.competition import check, decisions, forms, metrics, out_of_fold, predictions, sample
+from stages.competition import (
+    check,
+    cross_validation,
+    decisions,
+    forms,
+    out_of_fold,
+    predictions,
+    sample,
+)
 from stages.competition.archive import Archive
 from stages.competition.check import Reference
 from stages.competition.csv_files import parse, read_sample
 from stages.competition.decisions import Question, Rule
 from stages.competition.forms import Form
-from stages.rows import folds, tables
+from stages.rows import tables
 
 
 @command.stage("submission")
@@ -26,7 +34,7 @@ def main() -> None:
     wanted = read_sample(Archive(paths.RAW), s.competition.sample_submission)
     blend = blended(s)
     everyone = tables.targets(tables.read(paths.FOLDS), blend.classes, s.competition.task)
-    ask = question(s, everyone)
+    ask = decisions.asked(s.competition, s.submission, everyone)
     rows, truth, predicted = out_of_fold_rows(s)
     form = forms.form_of(wanted.columns[1:], blend.classes, s.competition, everyone)
     rule = decisions.learn(ask, truth, predicted)
@@ -37,9 +45,13 @@ def main() -> None:
     table = sample.fill(wanted, form, decisions.decide(ask, rule, values))
     path = paths.SUBMISSIONS / s.submission.file
     write(path, table, wanted, form, blend)
+    out_of_fold.write(paths.OUT_OF_FOLD, rows, blend.classes, predicted)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     about = {"folds": " ".join(map(str, s.folds)), "validation_rows": len(rows)}
-    about |= {**scores(ask, rows, truth, predicted), **chosen(ask, rule), "test_rows": len(wanted)}
+    cv = cross_validation.scores(ask, rows, truth, predicted)
+    for sentence in cross_validation.remarks(ask.metric, cv, len(rows)):
+        click.echo(sentence)
+    about |= {**cv, **chosen(ask, rule), "test_rows": len(wanted)}
     records.write_metrics("submission", {**about, "sha256": digest})
 
 
@@ -52,45 +64,11 @@ def blended(s: SimpleNamespace) -> Reference:
     return Reference(ids, classes, predictions.clip(values, s.submission.clip, task))
 
 
-def question(s: SimpleNamespace, everyone: np.ndarray) -> Question:
-    """What is asked for; the ratings are those of all labelled rows.
-
-    Raises:
-        UserError: qwk, and the labels are not whole ratings.
-
-    """
-    if (
-        s.competition.task == "regression"
-        and s.competition.metric == "qwk"
-        and (everyone % 1).any()
-    ):
-        raise UserError(
-            "competition.metric: qwk scores whole ratings, and the labels are not whole."
-        )
-    ratings = (int(everyone.min()), int(everyone.max()))
-    how = {"threshold": s.submission.threshold, "cut_points": s.submission.cut_points}
-    return Question(s.competition.metric, s.competition.task, **how, ratings=ratings)
-
-
 def out_of_fold_rows(s: SimpleNamespace) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """The validated rows, their targets and their predictions (N, C)."""
     rows, classes, values = out_of_fold.read(s.folds)
     truth = tables.targets(rows, classes, s.competition.task)
     return rows, truth, predictions.clip(values, s.submission.clip, s.competition.task)
-
-
-def scores(
-    ask: Question, rows: pd.DataFrame, truth: np.ndarray, predicted: np.ndarray
-) -> dict[str, float | None]:
-    """The competition's metric over all out-of-fold rows, and the usual ones of its task.
-
-    Nothing where no row validates.
-    """
-    if rows.empty:
-        return {}
-    usual = {name: metrics.score(name, truth, predicted) for name in metrics.USUAL[ask.task]}
-    own = decisions.scores(ask, truth, predicted, folds.parts(rows))
-    return {f"cv_{name}": value for name, value in (own | usual | own).items()}
 
 
 def chosen(ask: Question, rule: Rule) -> dict[str, str]:

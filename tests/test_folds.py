@@ -1,9 +1,10 @@
 """Folds: fastai's get_cv_idxs to the index, without its surprises."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from stages.rows import folds
+from stages.rows import folds, strata
 from stages.rows.folds import TRAIN_ONLY, get_cv_idxs
 
 DOG_BREEDS, PLANET = 10222, 40479
@@ -76,3 +77,56 @@ def test_full_trains_on_every_row_and_validates_none():
     train, valid = folds.split(np.array([1, 0, TRAIN_ONLY]), "full")
     assert list(train) == [0, 1, 2]
     assert len(valid) == 0
+
+
+RARE = ["a"] * 500 + ["b"] * 63 + ["c"] * 2 + ["d"]
+
+
+def test_stratified_folds_share_out_every_class_evenly():
+    fold = folds.assign_stratified(RARE, 5, seed=42)
+    table = pd.crosstab(np.array(RARE), fold)
+    assert (table.max(axis=1) - table.min(axis=1) <= 1).all()
+    assert np.ptp(np.bincount(fold)) <= 1
+
+
+def test_stratified_folds_depend_on_the_seed_alone():
+    first, again = (folds.assign_stratified(RARE, 5, seed=42) for _ in range(2))
+    assert list(first) == list(again) != list(folds.assign_stratified(RARE, 5, seed=43))
+
+
+@pytest.mark.parametrize("strata", [["a", "b", "c", "d", "e"], ["a"] * 5, list("aabbccd")])
+def test_classes_of_one_or_two_rows_are_dealt_out_too(strata):
+    assert set(folds.assign_stratified(strata, 5, seed=0)) == set(range(5))
+
+
+@pytest.mark.parametrize("rare", [0, 1, 2, 5])
+def test_stratified_groups_stay_together_and_classes_are_shared_out(rare):
+    classes = ["a", "a", "b"] * 40 + ["c"] * rare
+    groups = [f"patient {i // 4}" for i in range(len(classes))]
+    fold = folds.assign_stratified_groups(classes, groups, 5, seed=1)
+    assert pd.Series(fold).groupby(groups).nunique().max() == 1
+    table = pd.crosstab(np.array(classes), fold)
+    assert np.ptp(table.loc["b"]) <= 4
+
+
+def test_stratified_groups_of_rare_classes_alone_do_not_crash():
+    groups = [f"g{i // 2}" for i in range(12)]
+    fold = folds.assign_stratified_groups([str(i) for i in range(12)], groups, 5, seed=0)
+    assert set(fold) == set(range(5))
+
+
+@pytest.mark.parametrize("assign", [
+    lambda: folds.assign_stratified(list("abcd"), 5, 0),
+    lambda: folds.assign_stratified_groups(list("aabb"), list("ppqq"), 3, 0),
+])  # fmt: skip
+def test_fewer_rows_or_groups_than_folds_are_refused(assign):
+    with pytest.raises(ValueError, match="folds"):
+        assign()
+
+
+def test_strata_are_classes_rarest_labels_and_tenths_of_the_numbers():
+    assert strata.of(["a", "b"], "multiclass") == ["a", "b"]
+    assert strata.of(["x\ty", "x", "x\tz\ty", "x", ""], "multilabel") == ["y", "x", "z", "x", ""]
+    numbers = np.random.default_rng(0).permutation(100)
+    found = strata.of([f"{n}.5\t0" for n in numbers], "regression")
+    assert found == (numbers // 10).tolist()

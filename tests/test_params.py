@@ -140,9 +140,11 @@ def test_a_wrong_value_is_told_with_what_was_expected(tmp_path, text, sentence):
         (swap("end: 10.0", "end: 1e-6"),
          "find_lr.end: must be above find_lr.start, which is 1e-05."),
         (swap("group_column: null", "group_column: who"),
-         "split.method: group goes with competition.group_column, and that with it."),
+         "split.method: group and stratified_group go with competition.group_column, and that with "
+         "one of them."),
         (swap("method: random", "method: group"),
-         "split.method: group goes with competition.group_column, and that with it."),
+         "split.method: group and stratified_group go with competition.group_column, and that with "
+         "one of them."),
         (swap("id_column: id", "id_column: null"),
          "competition.id_column: needed, for labels is a csv."),
         (swap("label_columns: [label]", "label_columns: []"),

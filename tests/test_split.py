@@ -66,6 +66,23 @@ def test_rows_of_a_group_share_a_fold(tmp_path):
     assert rows["fold"].nunique() == 2
 
 
+def test_a_stratified_split_gives_every_fold_its_share_of_each_class(tmp_path):
+    folder = project(tmp_path, many(40), **{"split.method": "stratified", "split.val_pct": 0.25})
+    result = run_stage(folder, "split")
+    assert result.exit_code == 0, result.output
+    rows = table(folder, "labelled.csv")
+    counts = pd.crosstab(rows["label"], rows["fold"])
+    assert (counts.max(axis=1) - counts.min(axis=1) <= 1).all()
+    assert counts.shape == (2, 4)
+
+
+def test_a_stratified_split_of_groups_keeps_them_together(tmp_path):
+    folder = project(tmp_path, TUBES, **{"split.method": "stratified_group", "split.val_pct": 0.5})
+    result = run_stage(folder, "split")
+    assert result.exit_code == 0, result.output
+    assert table(folder, "labelled.csv").groupby("group")["fold"].nunique().tolist() == [1, 1]
+
+
 def test_folds_of_groups_are_of_about_equal_size_and_depend_on_the_seed():
     groups = [f"patient {i // 3}" for i in range(300)]
     found = folds.assign_groups(groups, 5, seed=42)

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from stages.base.errors import UserError
-from stages.competition import forms, predictions, sample
-from stages.submission import question
+from stages.competition import decisions, forms, predictions, sample
 from tests.layouts import DEFAULTS
 
 CLASSES = ["ant", "bee", "cow"]
@@ -142,9 +141,9 @@ def test_kappa_of_labels_that_are_not_whole_is_refused():
     about = SimpleNamespace(threshold="one", cut_points="tuned")
     s = SimpleNamespace(competition=SimpleNamespace(task="regression", metric="qwk"),
                         submission=about)  # fmt: skip
-    assert question(s, np.array([[0.0], [4.0]])).ratings == (0, 4)
+    assert decisions.asked(s.competition, s.submission, np.array([[0.0], [4.0]])).ratings == (0, 4)
     with pytest.raises(UserError, match="qwk scores whole ratings, and the labels are not whole"):
-        question(s, np.array([[0.5], [4.0]]))
+        decisions.asked(s.competition, s.submission, np.array([[0.5], [4.0]]))
 
 
 def test_written_predictions_keep_every_bit_of_a_float32(tmp_path):

@@ -104,8 +104,11 @@ def _folds(s: Settings) -> Iterator[str]:
                 f"folds: there is no fold {fold}; with split.val_pct {s.split.val_pct} "
                 f"they are 0 to {last}"
             )
-    if (s.split.method == "group") != bool(s.competition.group_column):
-        yield "split.method: group goes with competition.group_column, and that with it"
+    if ("group" in s.split.method) != bool(s.competition.group_column):
+        yield (
+            "split.method: group and stratified_group go with competition.group_column, and that "
+            "with one of them"
+        )
 
 
 def _network(s: Settings) -> Iterator[str]:

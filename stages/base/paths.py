@@ -22,6 +22,7 @@ BACKBONE = Path("data/backbone.safetensors")
 ACTIVATIONS = Path("data/activations")
 HEAD_VIEWS = Path("data/head_views")
 PREDICTIONS = Path("data/predictions")
+OUT_OF_FOLD = Path("data/out_of_fold.csv")
 SUBMISSIONS = Path("submissions")
 
 

@@ -86,8 +86,9 @@ class Competition(Group):
 class Split(Group):
     """Which rows validate."""
 
-    method: Literal["random", "group"]
-    """random: fastai's get_cv_idxs. group: rows of one group_column value stay in one fold."""
+    method: Literal["random", "stratified", "group", "stratified_group"]
+    """random: fastai's get_cv_idxs. stratified: each class (or tenth of a regression's numbers) in
+    equal shares. group: rows of one group_column value stay in one fold."""
     val_pct: Annotated[float, Field(ge=1e-6, le=0.5)]
     """The share of rows in one fold."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]

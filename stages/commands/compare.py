@@ -1,7 +1,8 @@
-"""`repodium compare`: what differs between two runs: params, scores, and what they ran on."""
+"""`repodium compare`: two runs: is one better, and what differs: params, scores, the machine."""
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,12 @@ from typing import Any
 
 import click
 
+from stages.base import params, paths
 from stages.base.errors import UserError
+from stages.competition import comparison, decisions, out_of_fold
+from stages.competition.comparison import Verdict
+from stages.competition.out_of_fold import Table
+from stages.rows import tables
 
 MACHINE = ("device", "threads", "precision", "torch", "deterministic")
 Change = tuple[str, Any, Any]  # name, old, new
@@ -22,19 +28,69 @@ Change = tuple[str, Any, Any]  # name, old, new
 def command(a: str, b: str) -> None:
     """Compare two runs: commits, branches or experiments, A the last commit, B the files here.
 
-    What ran on another machine is named: its last digits may differ for that alone.
+    Says whether B is better, worse, or within noise, by the rows that both validated. What ran on
+    another machine is named: its last digits may differ for that alone.
     """
     scores, machines = [], []
     for name, old, new in differences("metrics", a, b):
         (machines if name.rpartition(" ")[2] in MACHINE else scores).append((name, old, new))
-    params = list(differences("params", a, b))
-    for title, changes in (("params", params), ("scores", scores), ("machine", machines)):
+    changed = list(differences("params", a, b))
+    click.echo(verdict(a, b))
+    for title, changes in (("params", changed), ("scores", scores), ("machine", machines)):
         click.echo("\n".join(table(title, changes)))
     if machines:
         click.echo(
             "\nThese runs were made on different machines, or in another precision: part of every "
             "difference may come from that."
         )
+
+
+def verdict(a: str, b: str) -> str:
+    """Whether B is better, by the rows that both validated."""
+    before, after = table_of(a), table_of(b)
+    if before is None or after is None:
+        missing = a if before is None else b
+        return (
+            f"rows: {missing} has no {paths.OUT_OF_FOLD} in DVC's cache, so that only the scores "
+            "can be compared; `dvc repro` there makes it."
+        )
+    s = params.read()
+    truth = tables.targets(after.rows, after.classes, s.competition.task)
+    ask = decisions.asked(s.competition, s.submission, truth)
+    return said(comparison.compare(before, after, ask))
+
+
+def table_of(revision: str) -> Table | None:
+    """The out-of-fold rows of a run, from the files here or from DVC's cache; None without."""
+    try:
+        if revision == "workspace":
+            return out_of_fold.parse(io.StringIO(paths.OUT_OF_FOLD.read_text(encoding="utf-8")))
+        import dvc.api  # a second
+        from dvc.exceptions import DvcException
+
+        try:
+            return out_of_fold.parse(
+                io.StringIO(dvc.api.read(str(paths.OUT_OF_FOLD), rev=revision))
+            )
+        except DvcException:
+            return None
+    except OSError:
+        return None
+
+
+def said(found: Verdict) -> str:
+    """The verdict in a sentence."""
+    d = found.difference
+    start = (
+        f"{found.metric}: {found.a:.6g} -> {found.b:.6g} on the {found.rows} rows that both "
+        "validated: "
+    )
+    if d.error == 0:
+        return f"{start}the same on any of them."
+    spread = f"{found.word}, {d.value:+.3g} (95 %: {d.low:+.3g} to {d.high:+.3g})"
+    if d.beside_zero:
+        return f"{start}{spread}."
+    return f"{start}{spread}; so many rows show a difference of {d.smallest:.2g} 8 times in 10."
 
 
 def differences(kind: str, a: str, b: str) -> Iterator[Change]:

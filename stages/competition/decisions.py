@@ -8,6 +8,7 @@ of Planet did.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -44,6 +45,23 @@ class Question:
         return (self.tagged and isinstance(self.threshold, str)) or (
             self.rated and self.cut_points == "tuned"
         )
+
+
+def asked(competition: SimpleNamespace, submission: SimpleNamespace, truth: np.ndarray) -> Question:
+    """What params.yaml asks for; `truth` is that of all labelled rows, whose ratings there are.
+
+    Raises:
+        UserError: qwk, and the labels are not whole ratings.
+
+    """
+    rated = competition.task == "regression" and competition.metric == "qwk"
+    if rated and (truth % 1).any():
+        raise UserError(
+            "competition.metric: qwk scores whole ratings, and the labels are not whole."
+        )
+    how = {"threshold": submission.threshold, "cut_points": submission.cut_points}
+    ratings = (int(truth.min()), int(truth.max()))
+    return Question(competition.metric, competition.task, **how, ratings=ratings)
 
 
 Rule = tuple[float, ...]
@@ -114,6 +132,15 @@ def out_of_sample(
         order.append(np.flatnonzero(mine))
         found.append(decide(ask, rule, predictions[mine]))
     return np.concatenate(found)[np.argsort(np.concatenate(order))]
+
+
+def honest(
+    ask: Question, truth: np.ndarray, predictions: np.ndarray, parts: np.ndarray
+) -> np.ndarray:
+    """What the metric reads of every row, chosen without the row where something is chosen."""
+    if ask.chooses and len(np.unique(parts)) > 1:
+        return out_of_sample(ask, truth, predictions, parts)
+    return decide(ask, learn(ask, truth, predictions), predictions)
 
 
 def scores(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,54 @@ def assign_groups(groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
     kfold = GroupKFold(folds, shuffle=True, random_state=seed)
     fold = np.empty(len(groups), dtype=int)
     for k, (_, valid) in enumerate(kfold.split(np.zeros(len(groups)), groups=groups)):
+        fold[valid] = k
+    return fold
+
+
+def assign_stratified(strata: Sequence[Hashable], folds: int, seed: int) -> np.ndarray:
+    """The fold of each row, every stratum spread over the folds as evenly as whole rows allow.
+
+    The rows, shuffled and then sorted by stratum, are dealt out like cards: folds differ by one
+    row at most, and so does each stratum's share of them. A stratum of fewer rows than folds is
+    missing from some; scikit-learn's StratifiedKFold would refuse where all are.
+
+    Raises:
+        ValueError: there are fewer rows than folds.
+
+    """
+    if len(strata) < folds:
+        raise ValueError(f"there are {len(strata)} rows for {folds} folds")
+    shuffled = np.random.RandomState(seed).permutation(len(strata))
+    codes = pd.factorize(pd.Series(strata))[0]
+    fold = np.empty(len(strata), dtype=int)
+    fold[shuffled[np.argsort(codes[shuffled], kind="stable")]] = np.arange(len(strata)) % folds
+    return fold
+
+
+def assign_stratified_groups(
+    strata: Sequence[Hashable], groups: Sequence[str], folds: int, seed: int
+) -> np.ndarray:
+    """The fold of each row, rows of one group in one fold, strata spread as evenly as that allows.
+
+    scikit-learn's StratifiedGroupKFold, after strata of fewer rows than folds, which it warns of
+    or refuses, are taken for one.
+
+    Raises:
+        ValueError: there are fewer groups than folds.
+
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if len(set(groups)) < folds:
+        raise ValueError(f"there are {len(set(groups))} groups for {folds} folds")
+    codes, names = pd.factorize(pd.Series(strata))
+    rare = np.bincount(codes, minlength=len(names)) < folds
+    codes = np.where(rare[codes], -1, codes)
+    if (codes == -1).sum() < folds:  # too few even together
+        codes = np.where(codes == -1, codes.max(), codes)
+    kfold = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    fold = np.empty(len(groups), dtype=int)
+    for k, (_, valid) in enumerate(kfold.split(codes, codes, groups)):
         fold[valid] = k
     return fold
 

@@ -1,0 +1,112 @@
+"""How sure a score is, and how sure a difference: against formulas and planted effects."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.base.errors import UserError
+from stages.competition import bootstrap, comparison
+from stages.competition.bootstrap import Sample
+from stages.competition.decisions import Question
+from stages.competition.out_of_fold import Table
+
+N = 400
+
+
+def mean_of(values):
+    return lambda rows: float(values[rows].mean())
+
+
+def test_the_interval_of_a_mean_is_the_formulas():
+    values = np.random.default_rng(0).normal(5, 2, N)
+    found = bootstrap.interval(mean_of(values), Sample((N,)))
+    error = values.std() / N**0.5
+    assert found.value == pytest.approx(values.mean())
+    assert found.error == pytest.approx(error, rel=0.1)
+    assert found.low == pytest.approx(values.mean() - 1.96 * error, abs=0.3 * error)
+    assert found.high == pytest.approx(values.mean() + 1.96 * error, abs=0.3 * error)
+
+
+def test_rows_of_a_group_are_drawn_together():
+    of_group = np.random.default_rng(0).normal(0, 1, 40)
+    values, groups = np.repeat(of_group, 10), [str(i // 10) for i in range(N)]
+    found = bootstrap.interval(mean_of(values), Sample((N,), groups))
+    assert found.error == pytest.approx(of_group.std() / 40**0.5, rel=0.1)
+
+
+def test_a_score_that_some_samples_leave_undefined_has_an_interval_all_the_same():
+    rare = np.arange(N) == 0
+    found = bootstrap.interval(lambda rows: 1.0 if rare[rows].any() else None, Sample((N,)))
+    assert (found.value, found.low, found.high) == (1, 1, 1)
+    assert bootstrap.interval(lambda _: None, Sample((N,))) is None
+
+
+def test_a_paired_difference_is_surer_than_two_scores_apart():
+    rng = np.random.default_rng(0)
+    first = rng.normal(0, 1, N)
+    second = first + rng.normal(0.05, 0.1, N)
+    found = bootstrap.difference(mean_of(first), mean_of(second), Sample((N,)))
+    assert found.beside_zero
+    assert found.error == pytest.approx((second - first).std() / N**0.5, rel=0.1)
+    assert found.smallest == pytest.approx(2.8 * found.error)
+
+
+def table(classes, values, labels, ids=None, group=""):
+    rows = {"id": ids or [f"i{k}" for k in range(len(labels))], "fold": "0"}
+    return Table(pd.DataFrame(rows | {"label": labels, "group": group}), classes, np.array(values))
+
+
+def sure(labels, classes, p):
+    """Predictions that give the true class the probability p."""
+    rest = (1 - p) / (len(classes) - 1)
+    return [[p if c == label else rest for c in classes] for label in labels]
+
+
+LABELS = ["a", "b", "c", "a"] * 50
+CLASSES = ["a", "b", "c"]
+LOSS = Question("log_loss", "multiclass")
+ACCURACY = Question("accuracy", "multiclass")
+
+
+@pytest.mark.parametrize(("p", "word"), [(0.8, "better"), (0.6, "worse"), (0.7, "within noise")])
+def test_a_run_is_better_worse_or_within_noise(p, word):
+    a, b = (table(CLASSES, sure(LABELS, CLASSES, q), LABELS) for q in (0.7, p))
+    found = comparison.compare(a, b, LOSS)
+    assert found.word == word
+    assert found.difference.value == pytest.approx(np.log(0.7) - np.log(p))
+    assert found.rows == 200
+
+
+def test_where_more_is_better_more_is_better():
+    wrong = sure(["b"] * 100 + LABELS[100:], CLASSES, 0.8)
+    a, b = (table(CLASSES, v, LABELS) for v in (wrong, sure(LABELS, CLASSES, 0.8)))
+    assert comparison.compare(a, b, ACCURACY).word == "better"
+    assert comparison.compare(b, a, ACCURACY).word == "worse"
+
+
+def test_only_rows_that_both_validated_count_in_any_order_of_rows_and_classes():
+    a = table(CLASSES, sure(LABELS, CLASSES, 0.7), LABELS)
+    turned = CLASSES[::-1]
+    half = LABELS[::-1][:100]
+    ids = [f"i{k}" for k in range(200)][::-1][:100]
+    b = table(turned, sure(half, turned, 0.7), half, ids)
+    found = comparison.compare(a, b, LOSS)
+    assert found.rows == 100
+    assert found.difference.value == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("b", "said"),
+    [
+        (table(CLASSES, sure(LABELS, CLASSES, 0.7), LABELS, [f"x{k}" for k in range(200)]),
+         "no validated row"),
+        (table(CLASSES[:2], sure(["a"] * 200, CLASSES[:2], 0.7), ["a"] * 200),
+         "not the same classes"),
+        (table(CLASSES, sure(LABELS, CLASSES, 0.7), ["b"] * 200), "other labels for the same rows"),
+    ],
+    ids=["rows", "classes", "labels"],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_refused(b, said):
+    a = table(CLASSES, sure(LABELS, CLASSES, 0.7), LABELS)
+    with pytest.raises(UserError, match=said):
+        comparison.compare(a, b, LOSS)
