@@ -1,0 +1,85 @@
+"""Images that look alike: their activations point the same way and their hashes hardly differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from stages.copies import hashes
+
+TILE = 2048  # images that are compared with as many at a time: memory does not grow with the set
+MOST = 50  # candidates of an image in a tile; more are a crowd, which fewer pairs join as well
+COLUMNS = ["a", "b", "cosine", "distance"]
+TINY = 1e-12
+
+
+class Limits(Protocol):
+    """The `duplicates` group of params.yaml."""
+
+    cosine: float
+    distance: int
+
+
+def pairs(
+    features: np.ndarray, rows: np.ndarray, views: np.ndarray, limits: Limits
+) -> pd.DataFrame:
+    """Pairs of alike images: a < b, their numbers; cosine; distance.
+
+    Activations (M, F), which may lie in a file, and the rows (N,) of them that the images are;
+    their hashes (N, V).
+    """
+    found = [
+        _alike(a, b, cosine, views, limits)
+        for a, b, cosine in _candidates(features, rows, limits.cosine)
+    ]
+    return pd.concat([pd.DataFrame(columns=COLUMNS), *found], ignore_index=True)
+
+
+def _alike(
+    a: np.ndarray, b: np.ndarray, cosine: np.ndarray, views: np.ndarray, limits: Limits
+) -> pd.DataFrame:
+    """Those of candidates (P,) whose hashes are near enough for their cosine."""
+    distance = hashes.distances(views[a], views[b]).astype(int)
+    table = pd.DataFrame(dict(zip(COLUMNS, (a, b, cosine, distance), strict=True)))
+    return table[distance <= most_bits(cosine, limits)]
+
+
+def most_bits(cosine: np.ndarray, limits: Limits) -> np.ndarray:
+    """How many bits of a hash may differ at a cosine: none at the least, `distance` at 1.
+
+    An enlarged thumbnail has the same hash but softer activations, a crop the other way round: one
+    limit for both would let in whatever is a little alike in both.
+    """
+    return limits.distance * (cosine - limits.cosine) / (1 - limits.cosine)
+
+
+def _candidates(
+    features: np.ndarray, rows: np.ndarray, least: float
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Images a < b (P,) whose cosine (P,) is at least so much, tile by tile."""
+    mean = _mean(features, rows)
+    for i in range(0, len(rows), TILE):
+        first = _directions(features[rows[i : i + TILE]], mean)
+        for j in range(i, len(rows), TILE):
+            second = first if i == j else _directions(features[rows[j : j + TILE]], mean)
+            cosine = (first @ second.T).round(4)
+            near = np.triu(cosine >= least, 1) if i == j else cosine >= least
+            a, b = np.nonzero(near & (near.cumsum(axis=1) <= MOST))
+            yield a + i, b + j, cosine[a, b]
+
+
+def _mean(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The mean activations (F,): what all images have in common makes none of them alike."""
+    total = np.zeros(features.shape[1])
+    for i in range(0, len(rows), TILE):
+        total += features[rows[i : i + TILE]].sum(axis=0, dtype=np.float64)
+    return total / max(1, len(rows))
+
+
+def _directions(features: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Activations (B, F) less their mean, each of length 1."""
+    apart = (features - mean).astype(np.float32)
+    return apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), TINY)
