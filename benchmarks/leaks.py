@@ -27,15 +27,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageEnhance, ImageOps
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-import sets
-from head import ours
-
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks import sets
+from benchmarks.head import ours
 from stages.base import params, paths
 from stages.fit import training
 from stages.rows import tables
 
+ROOT = Path(__file__).parent.parent
 SETS = ["emoji", "stamps"]
 PLANTED = 40
 WORK = ROOT / "work/benchmarks/leaks"
@@ -80,7 +79,9 @@ def main(folder: Path) -> None:
         for made in (clean, planted):
             run(made, *STAGES, "duplicates")
         report(name, origin, pairs(planted), pairs(clean))
-        copied = {image for image, kind in zip(origin["original"], origin["kind"]) if kind}
+        copied = {
+            image for image, kind in zip(origin["original"], origin["kind"], strict=True) if kind
+        }
         score(f"{name}, as it was", clean, copied)
         score(f"{name}, copies anywhere", planted, copied)
         together(planted)
@@ -131,13 +132,17 @@ def pairs(folder: Path) -> pd.DataFrame:
 
 def report(name: str, origin: pd.DataFrame, found: pd.DataFrame, clean: pd.DataFrame) -> None:
     """Print recall a kind of change, and the pairs that were not planted."""
-    listed = {frozenset(pair) for pair in zip(found["image_a"], found["image_b"])}
+    listed = {frozenset(pair) for pair in zip(found["image_a"], found["image_b"], strict=True)}
     planted = origin[origin["kind"] != ""]
     for kind, rows in planted.groupby("kind", sort=False):
-        hits = sum(frozenset(pair) in listed for pair in zip(rows["image"], rows["original"]))
+        hits = sum(
+            frozenset(pair) in listed for pair in zip(rows["image"], rows["original"], strict=True)
+        )
         click.echo(f"{name:<8}{kind:<18}{hits:>4} of {len(rows)} found")
     of = origin.set_index("image")["original"]
-    original = [found[end].map(lambda image: of.get(image, image)) for end in ("image_a", "image_b")]
+    original = [
+        found[end].map(lambda image: of.get(image, image)) for end in ("image_a", "image_b")
+    ]
     same = int((original[0] == original[1]).sum())
     images = len(tables.read(WORK / name / "clean" / paths.SCREENED))
     click.echo(f"{name:<8}{same} of {len(found)} listed pairs were planted")

@@ -121,27 +121,29 @@ def plain(found):
     return {(int(a), int(b)) for a, b in zip(found["a"], found["b"], strict=True)}
 
 
-def test_a_copy_must_be_near_in_both(rng=np.random.default_rng(0)):
-    features, views = described_by(rng, 40)
+def test_a_copy_must_be_near_in_both():
+    features, views = described_by(np.random.default_rng(0), 40)
     features[[7, 8, 9]] = features[[1, 2, 3]] * 1.5
     views[[7, 8]] = views[[1, 4]]  # 8 looks like 4 and its activations are 2's
     assert plain(near.pairs(features, np.arange(40), views, LIMITS)) == {(1, 7)}
 
 
-def test_pairs_do_not_depend_on_the_tiles(monkeypatch, rng=np.random.default_rng(1)):
+def test_pairs_do_not_depend_on_the_tiles(monkeypatch):
+    rng = np.random.default_rng(1)
     features, views = described_by(rng, 50)
     copies = rng.permutation(50)
     features[copies[:20]], views[copies[:20]] = features[copies[20:40]], views[copies[20:40]]
     rows = np.arange(50)
     whole = near.pairs(features, rows, views, LIMITS)
-    assert plain(whole) == {tuple(sorted(map(int, p))) for p in zip(copies[:20], copies[20:40])}
+    expected = zip(copies[:20], copies[20:40], strict=True)
+    assert plain(whole) == {tuple(sorted(map(int, pair))) for pair in expected}
     for tile in (1, 7, 25):
         monkeypatch.setattr(near, "TILE", tile)
         assert plain(near.pairs(features, rows, views, LIMITS)) == plain(whole)
 
 
-def test_rows_of_a_larger_file_are_those_asked_for(rng=np.random.default_rng(2)):
-    features, views = described_by(rng, 30)
+def test_rows_of_a_larger_file_are_those_asked_for():
+    features, views = described_by(np.random.default_rng(2), 30)
     features[20] = features[3]
     rows = np.array([20, *range(3, 15)])
     assert plain(near.pairs(features, rows, views[[0, 0, *range(2, 13)]], LIMITS)) == {(0, 1)}

@@ -170,7 +170,10 @@ EDITS = {
     "head size": ({"head.image_size": 40}, ACTIVATIONS),
     "head views": ({"head.views": 2}, ["head_views", "find_lr_head", *AFTER_HEAD]),
     "seed": ({"seed": 1}, ["head_views", "find_lr_head", *AFTER_HEAD]),
-    "split seed": ({"split.seed": 1}, ["split", "screen", "explore", "duplicates", "find_lr_head", *AFTER_HEAD]),
+    "split seed": (
+        {"split.seed": 1},
+        ["split", "screen", "explore", "duplicates", "find_lr_head", *AFTER_HEAD],
+    ),
     "bad images": ({"screen.bad_images": "quarantine"}, ["split", "screen"]),
     "quality": ({"resize.quality": 80}, ["resize", *ACTIVATIONS]),
     "architecture": ({"model.architecture": "test_resnet"}, ["backbone", *ACTIVATIONS]),
