@@ -3,10 +3,10 @@
     python benchmarks/leaks.py [FOLDER]
 
 FOLDER is where benchmarks/sets.py has written its sets. For every kind of change, copies of PLANTED
-training images are added, of no image two, under the original's label. Recall is the share of them
-that is listed beside its original. Pairs of images with different originals are counted apart, on
-the planted set and on the set as it was: some are false, some are twins that the set came with
-(reports/duplicates.png under work/benchmarks/leaks shows them).
+training images are added, of no image two, under the original's label. Printed are, at several
+limits, the share of them listed beside their originals, the listed pairs of different originals,
+and the pairs listed on the set as it was: look-alikes that the set came with, for it has no file
+twice (reports/duplicates.png under work/benchmarks/leaks shows some).
 
 Then the head's log loss and accuracy out of fold, of all originals and of those with a copy: as the
 set was, with copies anywhere, and with copies in one fold.
@@ -26,19 +26,23 @@ import click
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageEnhance, ImageOps
+from ruamel.yaml import YAML
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import sets
 from benchmarks.head import ours
 from stages.base import params, paths
+from stages.copies.report import PAIR
 from stages.fit import training
 from stages.rows import tables
 
 ROOT = Path(__file__).parent.parent
 SETS = ["emoji", "stamps"]
 PLANTED = 40
+LIMITS = [(0.5, 16), (0.4, 20), (0.6, 12), (0.8, 16)]  # the first is the recipes'
 WORK = ROOT / "work/benchmarks/leaks"
 STAGES = ["fetch", "split", "resize", "screen", "backbone", "precompute", "head_views"]
+Limits = tuple[float, int]
 Change = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
@@ -77,14 +81,13 @@ def main(folder: Path) -> None:
         clean = project(work / "clean", name, folder / name)
         planted = project(work / "planted", name, work / "competition")
         for made in (clean, planted):
-            run(made, *STAGES, "duplicates")
-        report(name, origin, pairs(planted), pairs(clean))
-        copied = {
-            image for image, kind in zip(origin["original"], origin["kind"], strict=True) if kind
-        }
+            run(made, *STAGES)
+        for limits in LIMITS:
+            report(name, limits, origin, pairs(planted, *limits), pairs(clean, *limits))
+        copied = set(origin.loc[origin["kind"] != "", "original"])
         score(f"{name}, as it was", clean, copied)
         score(f"{name}, copies anywhere", planted, copied)
-        together(planted)
+        pairs(planted, *LIMITS[0], keep_together="duplicates")
         score(f"{name}, copies in one fold", planted, copied)
 
 
@@ -125,36 +128,33 @@ def run(folder: Path, *stages: str) -> None:
         subprocess.run(words, cwd=folder, env=env, check=True, stdout=subprocess.DEVNULL)
 
 
-def pairs(folder: Path) -> pd.DataFrame:
-    """The pairs that were listed."""
+def pairs(folder: Path, cosine: float, bits: int, keep_together: str = "none") -> pd.DataFrame:
+    """The pairs that are listed at a limit."""
+    path = folder / paths.PARAMS
+    document = YAML().load(path)
+    document["duplicates"] |= {"cosine": cosine, "distance": bits}
+    document["split"]["keep_together"] = keep_together
+    sets.write_params(path, document)
+    run(folder, "duplicates")
     return pd.read_csv(folder / paths.COPIES)
 
 
-def report(name: str, origin: pd.DataFrame, found: pd.DataFrame, clean: pd.DataFrame) -> None:
-    """Print recall a kind of change, and the pairs that were not planted."""
+def report(
+    name: str, limits: Limits, origin: pd.DataFrame, found: pd.DataFrame, clean: pd.DataFrame
+) -> None:
+    """Print recall of each kind of change, and the pairs that were not planted."""
     listed = {frozenset(pair) for pair in zip(found["image_a"], found["image_b"], strict=True)}
     planted = origin[origin["kind"] != ""]
-    for kind, rows in planted.groupby("kind", sort=False):
-        hits = sum(
-            frozenset(pair) in listed for pair in zip(rows["image"], rows["original"], strict=True)
-        )
-        click.echo(f"{name:<8}{kind:<18}{hits:>4} of {len(rows)} found")
-    of = origin.set_index("image")["original"]
-    original = [
-        found[end].map(lambda image: of.get(image, image)) for end in ("image_a", "image_b")
-    ]
-    same = int((original[0] == original[1]).sum())
-    images = len(tables.read(WORK / name / "clean" / paths.SCREENED))
-    click.echo(f"{name:<8}{same} of {len(found)} listed pairs were planted")
-    click.echo(f"{name:<8}{len(clean)} pairs listed on the {images} images as they were")
-
-
-def together(folder: Path) -> None:
-    """Put copies into one fold."""
-    path = folder / paths.PARAMS
-    text = path.read_text().replace("keep_together: none", "keep_together: duplicates")
-    path.write_text(text)
-    run(folder, "duplicates")
+    hit = [frozenset(p) in listed for p in zip(planted["image"], planted["original"], strict=True)]
+    recall = pd.Series(hit, index=planted["kind"]).groupby(level=0, sort=False).mean()
+    first = origin.set_index("image")["original"]
+    a, b = (found[end].map(lambda image: first.get(image, image)) for end in PAIR)
+    each = ", ".join(f"{kind} {share:.2f}" for kind, share in recall.items())
+    click.echo(
+        f"{name}, cosine {limits[0]}, distance {limits[1]}: {np.mean(hit):.3f} found ({each}); "
+        f"{(a == b).sum()} listed pairs of copies, {(a != b).sum()} of others; "
+        f"{len(clean)} on the set as it was"
+    )
 
 
 def score(title: str, folder: Path, copied: set[str]) -> None:

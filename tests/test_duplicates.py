@@ -69,7 +69,8 @@ def test_files_of_a_size_of_their_own_are_not_read(raw, monkeypatch):
 
 
 def bits(a, b):
-    return int(hashes.distances(hashes.of_image(a)[None], hashes.of_image(b)[None])[0])
+    one, other = (hashes.Looks(*(part[None] for part in hashes.of_image(x))) for x in (a, b))
+    return int(hashes.distances(one, other)[0])
 
 
 CHANGES = {
@@ -104,8 +105,17 @@ def test_hashes_of_a_pack_are_those_of_its_images_in_the_order_of_the_rows(make_
     pack = make_pack({f"{i}.png": scene(i) for i in range(5)})
     found = hashes.of_pack(pack, np.array([4, 0, 3]))
     expected = [hashes.of_image(pack.image(row)) for row in (4, 0, 3)]
-    assert found.tolist() == np.array(expected).tolist()
-    assert hashes.of_pack(pack, np.array([], dtype=int)).shape == (0, found.shape[1])
+    assert found.bits.tolist() == [bits.tolist() for bits, _ in expected]
+    assert found.colours.tolist() == [colour.tolist() for _, colour in expected]
+    none = hashes.of_pack(pack, np.array([], dtype=int))
+    assert len(none.bits) == len(none.colours) == len(hashes.distances(none, none)) == 0
+
+
+def test_pictures_alike_in_grey_alone_are_no_copies():
+    red, blue = (np.zeros((40, 40, 3), np.uint8) for _ in range(2))
+    red[10:30, 10:30], blue[10:30, 10:30] = (200, 40, 40), (40, 61, 255)
+    assert bits(red, blue) == hashes.FAR
+    assert bits(red, (red * 0.85).astype(np.uint8)) < 4
 
 
 # Both together
@@ -113,8 +123,8 @@ def test_hashes_of_a_pack_are_those_of_its_images_in_the_order_of_the_rows(make_
 
 def described_by(rng, n, f=16):
     """Activations (n, f) and hashes (n, V) of images that are nothing alike."""
-    views = rng.integers(0, 2**63, (n, 2), dtype=np.uint64)
-    return rng.normal(0, 1, (n, f)).astype(np.float32), views
+    looks = hashes.Looks(rng.integers(0, 2**63, (n, 2), dtype=np.uint64), np.zeros((n, 2)))
+    return rng.normal(0, 1, (n, f)).astype(np.float32), looks
 
 
 def plain(found):
@@ -122,47 +132,48 @@ def plain(found):
 
 
 def test_a_copy_must_be_near_in_both():
-    features, views = described_by(np.random.default_rng(0), 40)
+    features, looks = described_by(np.random.default_rng(0), 40)
     features[[7, 8, 9]] = features[[1, 2, 3]] * 1.5
-    views[[7, 8]] = views[[1, 4]]  # 8 looks like 4 and its activations are 2's
-    assert plain(near.pairs(features, np.arange(40), views, LIMITS)) == {(1, 7)}
+    looks.bits[[7, 8]] = looks.bits[[1, 4]]  # 8 looks like 4 and its activations are 2's
+    assert plain(near.pairs(features, np.arange(40), looks, LIMITS)) == {(1, 7)}
 
 
 def test_pairs_do_not_depend_on_the_tiles(monkeypatch):
     rng = np.random.default_rng(1)
-    features, views = described_by(rng, 50)
+    features, looks = described_by(rng, 50)
     copies = rng.permutation(50)
-    features[copies[:20]], views[copies[:20]] = features[copies[20:40]], views[copies[20:40]]
+    features[copies[:20]] = features[copies[20:40]]
+    looks.bits[copies[:20]] = looks.bits[copies[20:40]]
     rows = np.arange(50)
-    whole = near.pairs(features, rows, views, LIMITS)
+    whole = near.pairs(features, rows, looks, LIMITS)
     expected = zip(copies[:20], copies[20:40], strict=True)
     assert plain(whole) == {tuple(sorted(map(int, pair))) for pair in expected}
     for tile in (1, 7, 25):
         monkeypatch.setattr(near, "TILE", tile)
-        assert plain(near.pairs(features, rows, views, LIMITS)) == plain(whole)
+        assert plain(near.pairs(features, rows, looks, LIMITS)) == plain(whole)
 
 
 def test_rows_of_a_larger_file_are_those_asked_for():
-    features, views = described_by(np.random.default_rng(2), 30)
+    features, looks = described_by(np.random.default_rng(2), 30)
     features[20] = features[3]
     rows = np.array([20, *range(3, 15)])
-    assert plain(near.pairs(features, rows, views[[0, 0, *range(2, 13)]], LIMITS)) == {(0, 1)}
+    assert plain(near.pairs(features, rows, looks.at([0, 0, *range(2, 13)]), LIMITS)) == {(0, 1)}
 
 
 def test_a_crowd_of_copies_is_one_set_though_not_every_pair_is_listed(monkeypatch):
     monkeypatch.setattr(near, "MOST", 3)
     monkeypatch.setattr(near, "TILE", 16)
-    features, views = described_by(np.random.default_rng(3), 60)
-    features[:40], views[:40] = features[0], views[0]
-    found = near.pairs(features, np.arange(60), views, LIMITS)
+    features, looks = described_by(np.random.default_rng(3), 60)
+    features[:40], looks.bits[:40] = features[0], looks.bits[0]
+    found = near.pairs(features, np.arange(60), looks, LIMITS)
     assert len(found) < 40 * 39 / 2
     assert together.sets(60, plain(found)).tolist() == [0] * 40 + list(range(40, 60))
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_images_to_be_copies_are_none(count):
-    features, views = described_by(np.random.default_rng(0), count)
-    assert near.pairs(features, np.arange(count), views, LIMITS).empty
+    features, looks = described_by(np.random.default_rng(0), count)
+    assert near.pairs(features, np.arange(count), looks, LIMITS).empty
 
 
 def test_the_nearer_the_activations_the_more_bits_may_differ():
@@ -290,8 +301,10 @@ def precomputed(tmp_path_factory):
 
 def duplicates(folder, **changes):
     """Run the stage; its words, the pairs that it lists, and the folds."""
-    edit(folder / "params.yaml", **({"split.keep_together": "none"} | changes))
+    before = (folder / "params.yaml").read_text()
+    edit(folder / "params.yaml", **changes)
     result = run_stage(folder, "duplicates")
+    (folder / "params.yaml").write_text(before)
     assert result.exit_code == 0, result.output
     text = {"dtype": str, "keep_default_na": False}
     return (
@@ -355,7 +368,6 @@ def test_copies_kept_together_share_a_fold_and_the_others_stay(precomputed):
 def test_limits_that_nothing_meets_leave_the_exact_copies(precomputed):
     _, table, _ = duplicates(precomputed, **{"duplicates.cosine": 0.9999, "duplicates.distance": 0})
     assert set(table["kind"]) == {"exact"}
-    edit(precomputed / "params.yaml", **{"duplicates.cosine": 0.8, "duplicates.distance": 20})
 
 
 def test_the_same_images_give_the_same_bytes(precomputed):
@@ -372,11 +384,13 @@ def test_a_fold_without_rows_is_refused(precomputed):
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
     rows["fold"] = ["1" if name == "exact" else "0" for name in rows["id"]]
     rows.to_csv(path, index=False)
+    params = (precomputed / "params.yaml").read_text()
+    edit(precomputed / "params.yaml", **{"split.keep_together": "duplicates"})
     try:
-        edit(precomputed / "params.yaml", **{"split.keep_together": "duplicates"})
         result = run_stage(precomputed, "duplicates")
     finally:
         path.write_text(before)
+        (precomputed / "params.yaml").write_text(params)
     assert result.exit_code == 1
     assert "fold 1 has no rows left once copies are in one fold; raise split.val_pct" in (
         result.output

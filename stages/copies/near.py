@@ -24,25 +24,25 @@ class Limits(Protocol):
 
 
 def pairs(
-    features: np.ndarray, rows: np.ndarray, views: np.ndarray, limits: Limits
+    features: np.ndarray, rows: np.ndarray, looks: hashes.Looks, limits: Limits
 ) -> pd.DataFrame:
     """Pairs of alike images: a < b, their numbers; cosine; distance.
 
     Activations (M, F), which may lie in a file, and the rows (N,) of them that the images are;
-    their hashes (N, V).
+    what they look like.
     """
     found = [
-        _alike(a, b, cosine, views, limits)
+        _alike(a, b, cosine, looks, limits)
         for a, b, cosine in _candidates(features, rows, limits.cosine)
     ]
     return pd.concat([pd.DataFrame(columns=COLUMNS), *found], ignore_index=True)
 
 
 def _alike(
-    a: np.ndarray, b: np.ndarray, cosine: np.ndarray, views: np.ndarray, limits: Limits
+    a: np.ndarray, b: np.ndarray, cosine: np.ndarray, looks: hashes.Looks, limits: Limits
 ) -> pd.DataFrame:
-    """Those of candidates (P,) whose hashes are near enough for their cosine."""
-    distance = hashes.distances(views[a], views[b]).astype(int)
+    """Those of candidates (P,) that look alike enough for their cosine."""
+    distance = hashes.distances(looks.at(a), looks.at(b)).astype(int)
     table = pd.DataFrame(dict(zip(COLUMNS, (a, b, cosine, distance), strict=True)))
     return table[distance <= most_bits(cosine, limits)]
 
