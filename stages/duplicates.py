@@ -49,8 +49,8 @@ def find(names: Sequence[str], pack: Pack, limits: SimpleNamespace) -> pd.DataFr
     alike = look_alikes(names, pack, limits)
     known = {pair for images in same for pair in combinations(images, 2)}
     fresh = [pair not in known for pair in zip(alike["image_a"], alike["image_b"], strict=True)]
-    found = pd.DataFrame(copies, columns=alike.columns)
-    return pd.concat([found, alike[fresh]], ignore_index=True) if any(fresh) else found
+    found = [pd.DataFrame(copies, columns=alike.columns), alike[fresh]]
+    return pd.concat([table for table in found if len(table)] or found[:1], ignore_index=True)
 
 
 def look_alikes(names: Sequence[str], pack: Pack, limits: SimpleNamespace) -> pd.DataFrame:

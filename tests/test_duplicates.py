@@ -321,6 +321,7 @@ def test_planted_copies_are_listed_and_nothing_else(precomputed):
     worst = table.iloc[0]
     assert {worst["image_a"], worst["image_b"]} == {"train/02.png", "train/wrong.png"}
     assert (worst["agree"], {worst["label_a"], worst["label_b"]}) == ("no", {"red", "blue"})
+    assert all(len(cell) <= 6 for cell in table["cosine"])
     to_test = table[table["where"] == "train-test"].iloc[0]
     assert {to_test["label_a"], to_test["label_b"]} == {"", "blue"}
 

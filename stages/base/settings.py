@@ -167,9 +167,10 @@ class Precompute(Group):
 
 
 class Duplicates(Group):
-    """When two images count as copies: their activations and their hashes are both near.
+    """When two images count as copies: by their activations and by their perceptual hashes.
 
     The nearer the activations, the more bits may differ: none at `cosine`, `distance` at 1.
+    Files of the same bytes always do.
     """
 
     cosine: Fraction

@@ -35,7 +35,7 @@ def pairs(
         _alike(a, b, cosine, looks, limits)
         for a, b, cosine in _candidates(features, rows, limits.cosine)
     ]
-    return pd.concat([pd.DataFrame(columns=COLUMNS), *found], ignore_index=True)
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
 
 
 def _alike(
@@ -65,10 +65,10 @@ def _candidates(
         first = _directions(features[rows[i : i + TILE]], mean)
         for j in range(i, len(rows), TILE):
             second = first if i == j else _directions(features[rows[j : j + TILE]], mean)
-            cosine = (first @ second.T).round(4)
+            cosine = first @ second.T
             near = np.triu(cosine >= least, 1) if i == j else cosine >= least
             a, b = np.nonzero(near & (near.cumsum(axis=1) <= MOST))
-            yield a + i, b + j, cosine[a, b]
+            yield a + i, b + j, cosine[a, b].astype(np.float64).round(4)
 
 
 def _mean(features: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -51,19 +51,18 @@ def sentence(found: dict[str, int], moved: int) -> str:
     """What was found, and what to do about it."""
     if not found["exact"] + found["near"]:
         return "no image is a copy of another."
+    told = f"; {moved} rows were moved to the fold of their copies" if moved else ""
     return (
         f"{found['exact']} pairs of images are exact copies and {found['near']} look alike; "
         f"{found['across_folds']} lie across folds, {found['train_test']} across training and "
-        f"test, and {found['contradicting']} have contradicting labels: "
-        f"{' and '.join(_advice(found, moved)) or 'nothing is to be done'}."
+        f"test, and {found['contradicting']} have contradicting labels{told}: "
+        f"{' and '.join(_advice(found))}."
     )
 
 
-def _advice(found: dict[str, int], moved: int) -> Iterator[str]:
+def _advice(found: dict[str, int]) -> Iterator[str]:
     yield "look at reports/duplicates.png"
     if found["contradicting"]:
         yield "mend those labels"
     if found["across_folds"]:
-        yield "set split.keep_together to duplicates, or the validation scores flatter"
-    if moved:
-        yield f"know that {moved} rows were moved to the fold of their copies"
+        yield "set split.keep_together to duplicates, or validation scores will flatter"
