@@ -86,7 +86,7 @@ def draw(pack: Pack, table: pd.DataFrame) -> None:
         figure.Pair(
             images=[pack.image(number) for number in pack.rows([row.image_a, row.image_b])],
             titles=[titled(row.image_a, row.label_a), titled(row.image_b, row.label_b)],
-            caption=f"{row.kind}, {row.where}",
+            caption=f"{row.where}: {row.kind}, {row.distance} bits, cosine {row.cosine:.2f}",
             bad=row.agree == "no",
         )
         for row in table.itertuples(index=False)

@@ -148,8 +148,9 @@ def test_pairs_do_not_depend_on_the_tiles(monkeypatch):
     whole = near.pairs(features, rows, looks, LIMITS)
     expected = zip(copies[:20], copies[20:40], strict=True)
     assert plain(whole) == {tuple(sorted(map(int, pair))) for pair in expected}
-    for tile in (1, 7, 25):
+    for tile, strip in ((1, 1), (7, 3), (25, 64), (50, 9)):
         monkeypatch.setattr(near, "TILE", tile)
+        monkeypatch.setattr(near, "STRIP", strip)
         assert plain(near.pairs(features, rows, looks, LIMITS)) == plain(whole)
 
 
@@ -168,6 +169,15 @@ def test_a_crowd_of_copies_is_one_set_though_not_every_pair_is_listed(monkeypatc
     found = near.pairs(features, np.arange(60), looks, LIMITS)
     assert len(found) < 40 * 39 / 2
     assert together.sets(60, plain(found)).tolist() == [0] * 40 + list(range(40, 60))
+
+
+def test_many_images_of_like_activations_hide_no_copy(monkeypatch):
+    monkeypatch.setattr(near, "MOST", 3)
+    features, looks = described_by(np.random.default_rng(4), 60)
+    features[:40] = features[0]
+    looks.bits[39] = looks.bits[0]
+    limits = SimpleNamespace(cosine=0.8, distance=4)
+    assert plain(near.pairs(features, np.arange(60), looks, limits)) == {(0, 39)}
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -294,7 +304,8 @@ def precomputed(tmp_path_factory):
     rows = [f"{name},0.3,0.3,0.4" for name in TESTS]
     sample = "\n".join(["id,red,blue,green sea", *rows])
     (source / "sample_submission.csv").write_text(sample + "\n")
-    folder = write_project(tmp_path_factory.mktemp("p"), source)
+    limits = {"duplicates.cosine": LIMITS.cosine, "duplicates.distance": LIMITS.distance}
+    folder = write_project(tmp_path_factory.mktemp("p"), source, **limits)
     run_all(folder, [], BEFORE)
     return folder
 

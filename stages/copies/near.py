@@ -10,8 +10,8 @@ import pandas as pd
 
 from stages.copies import hashes
 
-TILE = 2048  # images that are compared with as many at a time: memory does not grow with the set
-MOST = 50  # candidates of an image in a tile; more are a crowd, which fewer pairs join as well
+TILE, STRIP = 2048, 128  # images that are in memory, and of these compared, with a TILE at a time
+MOST = 50  # copies of an image in a tile; more are a crowd, which the first of them join as well
 COLUMNS = ["a", "b", "cosine", "distance"]
 TINY = 1e-12
 
@@ -32,8 +32,9 @@ def pairs(
     what they look like.
     """
     found = [
-        _alike(a, b, cosine, looks, limits)
-        for a, b, cosine in _candidates(features, rows, limits.cosine)
+        alike
+        for candidates in _candidates(features, rows, limits.cosine)
+        if len(alike := _alike(*candidates, looks, limits))
     ]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
 
@@ -44,7 +45,7 @@ def _alike(
     """Those of candidates (P,) that look alike enough for their cosine."""
     distance = hashes.distances(looks.at(a), looks.at(b)).astype(int)
     table = pd.DataFrame(dict(zip(COLUMNS, (a, b, cosine, distance), strict=True)))
-    return table[distance <= most_bits(cosine, limits)]
+    return table[distance <= most_bits(cosine, limits)].groupby("a").head(MOST)
 
 
 def most_bits(cosine: np.ndarray, limits: Limits) -> np.ndarray:
@@ -59,16 +60,20 @@ def most_bits(cosine: np.ndarray, limits: Limits) -> np.ndarray:
 def _candidates(
     features: np.ndarray, rows: np.ndarray, least: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Images a < b (P,) whose cosine (P,) is at least so much, tile by tile."""
+    """Images a < b (P,) whose cosine (P,) is at least so much, strip by strip.
+
+    Memory does not grow with the set, whatever part of it is alike.
+    """
     mean = _mean(features, rows)
     for i in range(0, len(rows), TILE):
         first = _directions(features[rows[i : i + TILE]], mean)
         for j in range(i, len(rows), TILE):
             second = first if i == j else _directions(features[rows[j : j + TILE]], mean)
-            cosine = first @ second.T
-            near = np.triu(cosine >= least, 1) if i == j else cosine >= least
-            a, b = np.nonzero(near & (near.cumsum(axis=1) <= MOST))
-            yield a + i, b + j, cosine[a, b].astype(np.float64).round(4)
+            for k in range(0, len(first), STRIP):
+                cosine = first[k : k + STRIP] @ second.T
+                near = np.triu(cosine >= least, k + 1) if i == j else cosine >= least
+                a, b = np.nonzero(near)
+                yield a + i + k, b + j, cosine[a, b].astype(np.float64).round(4)
 
 
 def _mean(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
