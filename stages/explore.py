@@ -18,7 +18,7 @@ def main() -> None:
     """Count the classes and measure the images."""
     s = params.load("explore")
     archive = Archive(paths.RAW)
-    rows, test = tables.read(paths.FOLDS), tables.read(paths.TEST)
+    rows, test = tables.read(paths.SCREENED), tables.read(paths.TEST)
     names = [*rows["image"], *test["image"]]
     sizes = pd.DataFrame(
         [size(archive, n) for n in tqdm(names, "explore", unit="image", disable=None)],

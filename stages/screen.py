@@ -25,7 +25,7 @@ def main() -> None:
     for image, use, fault in found.itertuples(index=False):
         click.echo(f"{image} cannot be read: {fault}; {FATE[use]}.")
     kept = {use: table[~table["image"].isin(faults.index)] for use, table in rows.items()}
-    outs = {paths.FOLDS: kept["training"], paths.TEST: kept["test"], paths.QUARANTINE: found}
+    outs = {paths.SCREENED: kept["training"], paths.TEST: kept["test"], paths.QUARANTINE: found}
     for path, table in outs.items():
         with records.whole(path) as part:
             table.to_csv(part, index=False, lineterminator="\n")

@@ -20,9 +20,9 @@ CLASSES = ["blue", "green sea", "red"]
 COLOURS = {"blue": (40, 60, 200), "green sea": (40, 180, 90), "red": (200, 50, 40)}
 TRAIN, TEST = 45, 12
 STAGES = [
-    "fetch", "split", "resize", "screen", "explore", "backbone", "precompute", "head_views",
-    "find_lr_head", "head", "augment", "progressive", "find_lr_unfreeze", "unfreeze", "tta",
-    "interpret", "submission",
+    "fetch", "split", "resize", "screen", "explore", "backbone", "precompute", "duplicates",
+    "head_views", "find_lr_head", "head", "augment", "progressive", "find_lr_unfreeze", "unfreeze",
+    "tta", "interpret", "submission",
 ]  # fmt: skip
 PER_FOLD = {
     "find_lr_head", "head", "augment", "progressive", "find_lr_unfreeze", "unfreeze", "tta",

@@ -1,7 +1,7 @@
 """Stands in for a stage's command: its outs depend on its declared params and data, as a stage's.
 
 Code does not enter: an edit of the code here is one that changes no result. What find_lr suggests
-stays the same too, as a rounded rate mostly does, and every image can be read.
+stays the same too, as a rounded rate mostly does, every image can be read, and no two are copies.
 """
 
 import hashlib
@@ -42,7 +42,10 @@ for out in map(real, definition["outs"]):
     target = out if out.suffix else out / "content"
     target.parent.mkdir(parents=True, exist_ok=True)
     same = out.name == "unreadable.csv"
-    target.write_text(f"{stage} {out} {'' if same else digest.hexdigest()}\n")
+    text = f"{stage} {out} {'' if same else digest.hexdigest()}\n"
+    if out.name == "folds.csv":  # without copies, and unless they are to be kept together
+        text = Path("data/screened.csv").read_text()
+    target.write_text(text)
 for metric in definition["metrics"]:
     path = real(next(iter(metric)))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -112,7 +112,7 @@ def test_fail_lists_every_unreadable_training_image_and_writes_nothing(tmp_path)
         assert line.startswith(f"  train/{number + 1:03d}.jpg: ")
         assert fault in line
     assert lines[-1].endswith("set screen.bad_images to quarantine, which leaves them out.")
-    assert not (folder / "data/folds.csv").exists()
+    assert not (folder / "data/screened.csv").exists()
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_quarantine_leaves_them_out_and_lists_them(quarantined):
 def test_every_other_row_keeps_the_fold_that_it_had(quarantined, tmp_path):
     folder = project(tmp_path, {})
     run_all(folder, [], UNTIL_SCREEN)
-    before = pd.read_csv(folder / "data/folds.csv", dtype=str).set_index("id")["fold"]
+    before = pd.read_csv(folder / "data/screened.csv", dtype=str).set_index("id")["fold"]
     after = pd.read_csv(quarantined / "data/folds.csv", dtype=str).set_index("id")["fold"]
     assert after.equals(before.loc[after.index])
 

@@ -24,8 +24,8 @@ from tests.project import (
 PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
 ROOMS = {  # each imports from those before it alone
-    "base": 0, "rows": 1, "images": 1, "competition": 2, "figures": 2, "model": 3, "fit": 4,
-    "learner": 5, "commands": 7,
+    "base": 0, "rows": 1, "images": 1, "competition": 2, "figures": 2, "copies": 3, "model": 3,
+    "fit": 4, "learner": 5, "commands": 7,
 }  # fmt: skip
 STAGE = 6
 
@@ -140,7 +140,7 @@ def test_rooms_import_downwards_alone() -> None:
 TRAINING = ["head", "augment", "progressive", "find_lr_unfreeze", "unfreeze"]
 END = ["tta", "interpret", "submission"]
 AFTER_HEAD = [*TRAINING, *END]
-ACTIVATIONS = ["precompute", "head_views", "find_lr_head", *AFTER_HEAD]
+ACTIVATIONS = ["precompute", "duplicates", "head_views", "find_lr_head", *AFTER_HEAD]
 EDITS = {
     "runtime": ({"runtime.workers": 3}, []),
     "clip": ({"submission.clip": 0.001}, ["submission"]),
@@ -149,7 +149,7 @@ EDITS = {
     "positive class": ({"competition.positive_class": "red"}, ["submission"]),
     "id column": (
         {"competition.id_column": "image"},
-        ["split", "screen", "explore", "find_lr_head", *AFTER_HEAD],
+        ["split", "screen", "explore", "duplicates", "find_lr_head", *AFTER_HEAD],
     ),
     "tta views": ({"tta.augmented": 3}, END),
     "unfreeze rates": ({"unfreeze.fits": [{"lr": 0.003, "cycles": 1}]}, ["unfreeze", *END]),
@@ -170,11 +170,15 @@ EDITS = {
     "head size": ({"head.image_size": 40}, ACTIVATIONS),
     "head views": ({"head.views": 2}, ["head_views", "find_lr_head", *AFTER_HEAD]),
     "seed": ({"seed": 1}, ["head_views", "find_lr_head", *AFTER_HEAD]),
-    "split seed": ({"split.seed": 1}, ["split", "screen", "explore", "find_lr_head", *AFTER_HEAD]),
+    "split seed": (
+        {"split.seed": 1},
+        ["split", "screen", "explore", "duplicates", "find_lr_head", *AFTER_HEAD],
+    ),
     "bad images": ({"screen.bad_images": "quarantine"}, ["split", "screen"]),
     "quality": ({"resize.quality": 80}, ["resize", *ACTIVATIONS]),
     "architecture": ({"model.architecture": "test_resnet"}, ["backbone", *ACTIVATIONS]),
     "pool": ({"model.pool": "avg"}, ACTIVATIONS),
+    "copies": ({"duplicates.cosine": 0.9}, ["duplicates"]),
     "competition": (
         {"competition.slug": "other"},
         [stage for stage in STAGES if stage != "backbone"],

@@ -93,6 +93,8 @@ class Split(Group):
     """The share of rows in one fold."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     """Seed of the permutation; 42 in the lesson."""
+    keep_together: Literal["none", "duplicates"]
+    """duplicates: copies that the stage of that name finds are put into one fold."""
 
     @property
     def folds(self) -> int:
@@ -163,6 +165,19 @@ class Precompute(Group):
 
     batch_size: Count
     """Images a forward pass; changes the last digits in fp32."""
+
+
+class Duplicates(Group):
+    """When two images count as copies: by their activations and by their perceptual hashes.
+
+    The nearer the activations, the more bits may differ: none at `cosine`, `distance` at 1.
+    Files of the same bytes always do.
+    """
+
+    cosine: Fraction
+    """The least cosine of two images' activations, the mean of all images taken off."""
+    distance: Annotated[int, Field(ge=0, le=64)]
+    """The most bits of 64 in which their hashes may differ."""
 
 
 class FindLr(Group):
@@ -288,6 +303,7 @@ class Settings(Group):
     optimizer: Optimizer
     transforms: Transforms
     precompute: Precompute
+    duplicates: Duplicates
     find_lr: FindLr
     head: Head
     augment: Training

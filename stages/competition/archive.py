@@ -67,7 +67,7 @@ class Archive:
         """
         if name not in self._zips:
             raise UserError(f"the competition has no file {name}; it has {self._some()}.")
-        if self._size(name) > LARGEST:
+        if self.size(name) > LARGEST:
             raise UserError(f"{name} is larger than {LARGEST >> 30} GiB; leave it out.")
         holder = self._zips[name]
         try:
@@ -75,9 +75,15 @@ class Archive:
         except BROKEN as error:
             raise UserError(f"{name} cannot be read from its archive: {error}.") from None
 
-    def _size(self, name: str) -> int:
+    def size(self, name: str) -> int:
+        """The bytes of one file, counted."""
         holder = self._zips[name]
         return holder.getinfo(name).file_size if holder else (self._folder / name).stat().st_size
+
+    def checksum(self, name: str) -> int:
+        """The CRC-32 of one file, which a zip holds ready."""
+        holder = self._zips[name]
+        return holder.getinfo(name).CRC if holder else zlib.crc32(self.read(name))
 
     def open(self, name: str) -> IO[bytes]:
         """One file as a stream."""
