@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # outputs (B, C), targets: a mean
-SURE = 1e-6  # 1 - p below this counts as this: a root has no slope at 0
+SURE = 1e-6  # 1 - p below this counts as this: the slope of a root at 0 is infinite
 
 
 class Options(Protocol):

@@ -1,7 +1,7 @@
 """Which rows an epoch trains on, and in what order: rare classes more often, if asked for.
 
-The lesson's answer to rare classes is to copy their images (Buda, Maki and Mazurowski 2017: where
-oversampling was worth anything, it was until classes are equal). None is left out for it.
+The lesson's answer to rare classes is to copy their images (Buda, Maki and Mazurowski 2017, whose best
+was to copy them until classes are equal). No image is left out for it.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def _factors(counts: np.ndarray, oversample: float) -> np.ndarray:
 
 
 def times(wanted: np.ndarray) -> np.ndarray:
-    """Whole numbers (N,) next to those wanted, below or above, every run of them of the same sum.
+    """Whole numbers (N,) just below or above those wanted, by systematic sampling.
 
-    Systematic sampling: the sums of any stretch of the two differ by less than 1.
+    Over any stretch the sums of the two differ by less than 1.
     """
     return np.diff(np.floor(np.cumsum(wanted) + ROUNDING).astype(int), prepend=0)
