@@ -67,8 +67,8 @@ def judge(name: str, predict: Predict, folds: list[str], s: SimpleNamespace) -> 
 def ours(fold: str, s: SimpleNamespace) -> np.ndarray:
     """What the head stage, with its settings, says of the rows that a fold holds out."""
     header, head = training.new_head(fold, s)
-    learner = training.head_learner(header, head, s)
     data = training.activation_data(fold, header, s)
+    learner = training.head_learner(header, head, data, s)
     about = {"stage": "head", "size": header.size, "layers": "head"}
     rates = fitting.Rates(None, 1)  # `lr: auto` is refused: the finder has not run for all folds
     with contextlib.redirect_stdout(io.StringIO()):  # the table of every epoch

@@ -192,7 +192,9 @@ class Bench:
             if layers == "head"
             else layer_groups(self.network.backbone, self.network.head),
             task=tasks.of("multiclass"),
-            optimizer=Optimizer(momentum=0.9, weight_decay=0.0),
+            optimizer=Optimizer(
+                name="sgd", momentum=0.9, weight_decay=0.0, ema=0.0, layer_decay=None
+            ),
             seed=0,
             device=self.device,
         )

@@ -14,8 +14,8 @@ def main(fold: str) -> None:
     """Train the head of FOLD on activations: seconds, for the backbone is not run."""
     s = params.load("head")
     header, head = training.new_head(fold, s)
-    learner = training.head_learner(header, head, s)
     data = training.activation_data(fold, header, s)
+    learner = training.head_learner(header, head, data, s)
     rates = training.rates(fold, "find_lr_head")
     history = fitting.History()
     about = {"stage": "head", "size": header.size, "layers": "head"}

@@ -12,7 +12,7 @@ def main(fold: str) -> None:
     """Train FOLD on at the sizes of progressive.steps: almost a new data set at each."""
     s = params.load("progressive")
     steps, batch_size = s.progressive.steps, s.progressive.batch_size
-    rates = training.rates(fold, "find_lr_head", s.find_lr.group_ratio)
+    rates = training.rates(fold, "find_lr_head", s.find_lr.group_ratio, s.optimizer.layer_decay)
     training.train_on_images("progressive", fold, "augment", steps, batch_size, rates, s)
 
 

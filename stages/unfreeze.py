@@ -13,7 +13,7 @@ def main(fold: str) -> None:
     """Fine-tune the whole network of FOLD, earlier layers more gently."""
     s = params.load("unfreeze")
     step = Step(image_size=s.unfreeze.image_size, layers="all", fits=s.unfreeze.fits)
-    rates = training.rates(fold, "find_lr_unfreeze", s.find_lr.group_ratio)
+    rates = training.rates(fold, "find_lr_unfreeze", s.find_lr.group_ratio, s.optimizer.layer_decay)
     training.train_on_images(
         "unfreeze", fold, "progressive", [step], s.unfreeze.batch_size, rates, s
     )

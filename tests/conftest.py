@@ -7,12 +7,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from stages.base.settings import Optimizer
 from stages.base.unfinished import Kept
 from stages.fit.stepper import Learner
 from stages.images import decoding, pack, packing
 from stages.model.tasks import TASKS
 from tests.kaggle_server import loopback
+from tests.project import optimizer
 
 COMMON = {"deadline": None, "database": None, "suppress_health_check": [*HealthCheck]}
 settings.register_profile("default", max_examples=40, derandomize=True, **COMMON)
@@ -23,8 +23,8 @@ settings.load_profile(os.environ.get("REPODIUM_FUZZ", "default"))
 class Watched(Learner):
     """A learner that keeps the rates of every optimizer step, one list a new optimizer."""
 
-    def sgd(self, rates, weight_decay=None):
-        optimizer, steps = super().sgd(rates, weight_decay), []
+    def new_optimizer(self, rates, weight_decay=None):
+        optimizer, steps = super().new_optimizer(rates, weight_decay), []
         optimizer.register_step_pre_hook(
             lambda o, *_: steps.append([group["lr"] for group in o.param_groups])
         )
@@ -40,12 +40,15 @@ def _one_thread():
 
 @pytest.fixture
 def make_learner():
-    """Make a watched learner of a module on the CPU; one layer group unless told otherwise."""
+    """Make a watched learner of a module on the CPU; one layer group unless told otherwise.
 
-    def make(module, groups=None, task=TASKS["multiclass"], seed=42):
+    `changes` are of the optimizer.
+    """
+
+    def make(module, groups=None, task=TASKS["multiclass"], seed=42, **changes):
         groups = groups or [list(module.parameters())]
-        optimizer = Optimizer(momentum=0.9, weight_decay=0)
-        return Watched(module, groups, task, optimizer, seed, torch.device("cpu"))
+        settings = optimizer(**changes)
+        return Watched(module, groups, task, settings, seed, torch.device("cpu"))
 
     return make
 

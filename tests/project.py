@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from ruamel.yaml import YAML
 
+from stages.base.settings import Optimizer
+
 ROOT = Path(__file__).parent.parent
 CLASSES = ["blue", "green sea", "red"]
 COLOURS = {"blue": (40, 60, 200), "green sea": (40, 180, 90), "red": (200, 50, 40)}
@@ -84,6 +86,12 @@ def picture(i: int) -> bytes:
         exif[0x0112] = 6 if i % 5 == 0 else 1  # EXIF orientation
         image.save(buffer, "JPEG", exif=exif)
     return buffer.getvalue()
+
+
+def optimizer(**changes: object) -> Optimizer:
+    """The optimizer of params.yaml, fastai 0.7's, changed."""
+    plain = {"name": "sgd", "momentum": 0.9, "weight_decay": 0.0, "ema": 0.0, "layer_decay": None}
+    return Optimizer(**(plain | changes))
 
 
 def edit(path: Path, **changes: object) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from stages.base.errors import UserError
 from stages.base.growing import GrowingArray
-from stages.base.settings import Fit, Optimizer
+from stages.base.settings import Fit
 from stages.base.unfinished import Kept
 from stages.fit import fitting
 from stages.fit.data import ActivationData
@@ -92,8 +92,7 @@ def test_a_fit_may_have_a_weight_decay_of_its_own(make_learner):
     def after(**own):
         module = nn.Linear(6, 3)
         nn.init.ones_(module.weight)
-        learner = make_learner(module)
-        learner.optimizer = Optimizer(momentum=0, weight_decay=0.5)
+        learner = make_learner(module, momentum=0, weight_decay=0.5)
         stepper = Stepper(learner, [0.1], Fit(lr=0.1, cycles=1, **own).weight_decay)
         stepper.step((torch.zeros(2, 6), torch.tensor([0, 1])), 1.0)
         return module.weight.detach().numpy()

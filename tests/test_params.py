@@ -55,9 +55,11 @@ def unfreezing(old: str, new: str) -> str:
         (swap("  momentum:", "  clip: 0.1\n  momentum:"),
          "unknown key optimizer.clip; did you mean submission.clip?"),
         (swap("  momentum:", "  xyzzy: 0.1\n  momentum:"),
-         "unknown key optimizer.xyzzy; optimizer has momentum, weight_decay."),
+         "unknown key optimizer.xyzzy; optimizer has name, momentum, weight_decay, ema, "
+         "layer_decay."),
         (swap("  momentum:", "  7: 0.1\n  momentum:"),
-         "unknown key optimizer.7; optimizer has momentum, weight_decay."),
+         "unknown key optimizer.7; optimizer has name, momentum, weight_decay, ema, "
+         "layer_decay."),
         (swap("layers: head", "layer: head"),
          "unknown key progressive.steps.0.layer; did you mean progressive.steps.0.layers?"),
         (swap("  plain_weight:", "  plain_wieght:"),
@@ -131,6 +133,12 @@ def test_a_wrong_value_is_told_with_what_was_expected(tmp_path, text, sentence):
          "unfreeze.fits.0.lr: 2 rates for 3 layer groups; give one rate or 3."),
         (swap(HEAD_LR, "{lr: [0.1, 0.1, 0.1], cycles: 5}"),
          "head.fits.0.lr: 3 rates for 1 layer group; give one rate."),
+        (swap("layer_decay: null", "layer_decay: 0.75"),
+         "unfreeze.fits.0.lr: 3 rates; with optimizer.layer_decay give the highest."),
+        (swap(HEAD_LR, "{lr: 0.1, cycles: 1, schedule: one_cycle}"),
+         "head.fits.0.schedule: one_cycle is one; set cycles to 1, cycle_len to its epochs."),
+        (swap(HEAD_LR, "{lr: 0.1, cycles: 2, cycle_len: 3, schedule: one_cycle}"),
+         "head.fits.0.schedule: one_cycle is one; set cycles to 1, cycle_len to its epochs."),
         (unfreezing("image_size: 80", "image_size: 128"),
          "unfreeze.image_size: 128 is above the pack's resize.shorter_side 96; lower the one or "
          "raise the other."),
@@ -170,6 +178,22 @@ def test_a_wrong_value_is_told_with_what_was_expected(tmp_path, text, sentence):
 )  # fmt: skip
 def test_values_that_do_not_belong_together_are_told(tmp_path, text, sentence):
     assert told(tmp_path, text) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("class_weights: none", "class_weights: balanced", "loss.class_weights"),
+        ("focal_gamma: 0.0", "focal_gamma: 2.0", "loss.focal_gamma"),
+        ("label_smoothing: 0.0", "label_smoothing: 0.1", "loss.label_smoothing"),
+        ("oversample: 0.0", "oversample: 0.5", "batches.oversample"),
+    ],
+)
+def test_a_regression_has_no_classes_to_balance(tmp_path, old, new, key):
+    text = swap("task: multiclass", "task: regression").replace("log_loss", "rmse")
+    off = old.partition(": ")[2].removesuffix(".0")
+    said = f"{key}: about classes, and task is regression; set it to {off}."
+    assert told(tmp_path, text.replace(old, new)) == [said]
 
 
 def test_several_faults_are_a_line_each_in_the_files_order(tmp_path):

@@ -102,7 +102,10 @@ def test_no_shell_line_is_built_from_params() -> None:
 
 
 def test_every_params_group_of_a_stage_is_named_after_it() -> None:
-    shared = {"competition", "folds", "seed", "model", "optimizer", "transforms", "runtime"}
+    shared = {
+        "competition", "folds", "seed", "model", "optimizer", "loss", "batches", "transforms",
+        "runtime",
+    }  # fmt: skip
     modules = {module_of(stage) for stage in PIPELINE["stages"]}
     assert set(PARAMS) - shared <= modules
 
@@ -164,6 +167,16 @@ EDITS = {
     "transforms": (
         {"transforms.max_zoom": 1.05},
         ["head_views", "find_lr_head", *AFTER_HEAD],
+    ),
+    "optimizer": ({"optimizer.name": "adamw"}, ["find_lr_head", *AFTER_HEAD]),
+    "average": ({"optimizer.ema": 0.99}, ["find_lr_head", *AFTER_HEAD]),
+    "loss": ({"loss.label_smoothing": 0.1}, ["find_lr_head", *AFTER_HEAD]),
+    "class weights": ({"loss.class_weights": "balanced"}, ["find_lr_head", *AFTER_HEAD]),
+    "oversample": ({"batches.oversample": 0.5}, ["find_lr_head", *AFTER_HEAD]),
+    "mixup": ({"batches.mixup": 0.2}, [*TRAINING[1:], *END]),
+    "schedule": (
+        {"unfreeze.fits": [{"lr": 0.003, "cycles": 1, "cycle_len": 3, "schedule": "one_cycle"}]},
+        ["unfreeze", *END],
     ),
     "head rate": ({"head.fits": [{"lr": 0.01, "cycles": 1}]}, AFTER_HEAD),
     "head batch": ({"head.batch_size": 16}, ["find_lr_head", *AFTER_HEAD]),

@@ -53,8 +53,7 @@ def project(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "p")
 
 
-@pytest.fixture
-def _deadly(monkeypatch):
+def make_deadly(monkeypatch):
     """Everything is kept at once, and each time the process dies right after."""
     writing = Kept.writing
 
@@ -67,6 +66,11 @@ def _deadly(monkeypatch):
     monkeypatch.setattr(unfinished, "EVERY", 0)
     monkeypatch.setattr(unfinished, "SHARE", 0)
     monkeypatch.setattr(Kept, "writing", and_die)
+
+
+@pytest.fixture
+def _deadly(monkeypatch):
+    make_deadly(monkeypatch)
 
 
 def outs(folder, stage):
@@ -112,6 +116,30 @@ def test_a_stage_killed_after_every_single_step_ends_in_the_same_bytes(project, 
     expected = outs(project, stage)
     assert len(expected) >= 2
     assert run_with_deaths(project, stage, ["0"] if stage not in LONG[:3] else []) == keeps
+    assert outs(project, stage) == expected
+
+
+OPTIONS = {
+    "optimizer.name": "adamw", "optimizer.ema": 0.9, "optimizer.layer_decay": 0.8,
+    "optimizer.weight_decay": 0.01,
+    "loss.class_weights": "balanced", "loss.focal_gamma": 1.0, "loss.label_smoothing": 0.1,
+    "batches.oversample": 0.7, "batches.mixup": 0.4, "batches.cutmix": 1.0,
+    "augment.fits": [{"lr": 0.003, "cycles": 1}, {"lr": 0.001, "cycles": 1, "cycle_len": 1}],
+    "unfreeze.fits": [{"lr": 0.001, "cycles": 1, "cycle_len": 2, "schedule": "one_cycle"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", ["augment", "unfreeze"])
+def test_with_every_option_on_a_killed_stage_ends_in_the_same_bytes(project, monkeypatch, stage):
+    plain = outs(project, stage)
+    edit(project / "params.yaml", **OPTIONS)
+    wipe(project, stage)
+    assert run_stage(project, stage, "0").exit_code == 0
+    expected = outs(project, stage)
+    assert all(expected[file] != plain[file] for file in plain)
+    shutil.rmtree(project / "work/checkpoints")
+    make_deadly(monkeypatch)
+    assert run_with_deaths(project, stage, ["0"]) >= 10  # two epochs of five steps or more
     assert outs(project, stage) == expected
 
 

@@ -117,3 +117,32 @@ def test_a_wrong_number_of_rates_is_refused(rates, groups):
 )
 def test_differential_rates_fall_by_the_ratio_towards_the_input(ratio, expected):
     assert schedules.differential(0.01, ratio, 3) == pytest.approx(expected)
+
+
+def fit_one_cycle(batches, div=25.0, div_final=1e5, pct_start=0.25):
+    """fastai's combined_cos, of rates 1 / div, 1 and 1 / div_final, at t / batches; one loop."""
+    rates = []
+    for t in range(batches):
+        pct = t / batches
+        start, end, pos = (
+            (1 / div, 1, pct / pct_start)
+            if pct < pct_start
+            else (1, 1 / div_final, (pct - pct_start) / (1 - pct_start))
+        )
+        rates.append(start + (1 + math.cos(math.pi * (1 - pos))) * (end - start) / 2)
+    return rates
+
+
+@pytest.mark.parametrize(("length", "batches"), [(1, 40), (5, 36), (3, 1), (1, 1)])
+def test_one_cycle_is_fastais(length, batches):
+    fit = Fit(lr=0.01, cycles=1, cycle_len=length, schedule="one_cycle")
+    rates = schedules.multipliers(fit, batches)
+    np.testing.assert_allclose(rates, fit_one_cycle(length * batches), rtol=1e-9)
+
+
+def test_one_cycle_begins_at_a_twenty_fifth_and_is_highest_after_a_quarter():
+    rates = schedules.one_cycle(1000)
+    assert rates[0] == pytest.approx(1 / 25)
+    assert rates.argmax() == 250
+    assert rates[250] == pytest.approx(1)
+    assert 1e-5 < rates[-1] < 2e-5

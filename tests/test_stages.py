@@ -134,6 +134,56 @@ def test_a_stage_without_fits_passes_the_model_on(copied: Path) -> None:
     assert metrics(copied, "progressive", "0")["epochs"] == 0
 
 
+OPTIONS = [
+    ("optimizer.name", "adamw"), ("optimizer.ema", 0.9), ("loss.class_weights", "balanced"),
+    ("loss.focal_gamma", 2.0), ("loss.label_smoothing", 0.1), ("batches.oversample", 1.0),
+]  # fmt: skip
+ON_IMAGES = [("batches.mixup", 0.4), ("batches.cutmix", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("stage", "key", "value"),
+    [("head", *option) for option in OPTIONS]
+    + [("augment", *option) for option in OPTIONS + ON_IMAGES]
+    + [("progressive", "batches.mixup", 0.4)],
+)
+def test_an_option_of_training_reaches_its_stages(
+    copied: Path, stage: str, key: str, value: object
+) -> None:
+    before = model(copied, stage).read_bytes()
+    edit(copied / "params.yaml", **{key: value})
+    run_all(copied, ["0"], [stage])
+    assert model(copied, stage).read_bytes() != before
+
+
+@pytest.mark.parametrize(("key", "value"), [*OPTIONS[:1], *OPTIONS[2:]])
+def test_the_finder_looks_at_what_will_be_trained_on(copied: Path, key: str, value: object) -> None:
+    """But for averaged weights: it judges steps."""
+    path = copied / "data/rates/0/head.csv"
+    before = path.read_bytes()
+    edit(copied / "params.yaml", **{key: value})
+    run_all(copied, ["0"], ["find_lr_head"])
+    assert path.read_bytes() != before
+
+
+def test_a_rate_a_layer_trains_early_layers_less(copied: Path) -> None:
+    def moved(layer_decay: float) -> tuple[float, float]:
+        edit(copied / "params.yaml", **{"optimizer.layer_decay": layer_decay})
+        run_all(copied, ["0"], ["unfreeze"])
+        after = checkpoint.load_file(model(copied, "unfreeze"))
+        stem, head = "backbone.conv_stem.weight", "head.2.weight"
+        return tuple(float((after[n] - before[n]).abs().mean()) for n in (stem, head))
+
+    start = checkpoint.load_network(
+        model(copied, "progressive"), copied / "data/backbone.safetensors"
+    )
+    before = start.state_dict()
+    edit(copied / "params.yaml", **{"unfreeze.fits": [{"lr": 0.01, "cycles": 1}]})
+    even, steep = moved(1.0), moved(0.5)
+    assert steep[0] < even[0] / 10
+    assert steep[1] == pytest.approx(even[1], rel=0.5)
+
+
 def test_a_run_without_any_unfreezing_predicts(copied: Path) -> None:
     edit(copied / "params.yaml", **{"unfreeze.fits": [], "find_lr.before": ["head"], "folds": [0]})
     run_all(copied, ["0"], LATE)

@@ -30,6 +30,8 @@ def faults(s: Settings) -> Iterator[str]:
     yield from _network(s)
     yield from _sizes(s)
     yield from _rates(s)
+    yield from _schedules(s)
+    yield from _classes(s)
     yield from _submission(s)
 
 
@@ -135,15 +137,35 @@ def _sizes(s: Settings) -> Iterator[str]:
 
 def _rates(s: Settings) -> Iterator[str]:
     for key, fit, groups in _fits(s):
-        if isinstance(fit.lr, list) and len(fit.lr) not in (1, groups):
+        if s.optimizer.layer_decay and isinstance(fit.lr, list) and len(fit.lr) > 1:
+            yield f"{key}.lr: {len(fit.lr)} rates; with optimizer.layer_decay give the highest"
+        elif isinstance(fit.lr, list) and len(fit.lr) not in (1, groups):
             yield (
-                f"{key}: {len(fit.lr)} rates for {groups} layer group{'s' * (groups > 1)}; "
+                f"{key}.lr: {len(fit.lr)} rates for {groups} layer group{'s' * (groups > 1)}; "
                 f"give one rate{f' or {groups}' if groups > 1 else ''}"
             )
 
 
+def _schedules(s: Settings) -> Iterator[str]:
+    for key, fit, _ in _fits(s):
+        if fit.schedule == "one_cycle" and (fit.cycles > 1 or fit.cycle_len is None):
+            yield f"{key}.schedule: one_cycle is one; set cycles to 1, cycle_len to its epochs"
+
+
+def _classes(s: Settings) -> Iterator[str]:
+    """What is about classes, of which a regression has none."""
+    off = {
+        "loss.class_weights": "none", "loss.focal_gamma": 0, "loss.label_smoothing": 0,
+        "batches.oversample": 0,
+    }  # fmt: skip
+    for key, value in off.items():
+        group, _, leaf = key.partition(".")
+        if s.competition.task == "regression" and getattr(getattr(s, group), leaf) != value:
+            yield f"{key}: about classes, and task is regression; set it to {value}"
+
+
 def _fits(s: Settings) -> Iterator[tuple[str, Fit, int]]:
-    """Every fit: the key of its rate, itself, and how many layer groups it trains."""
+    """Every fit: its key, itself, and how many layer groups it trains."""
     trained = [("head", s.head, 1), ("augment", s.augment, 1), ("unfreeze", s.unfreeze, 3)]
     steps = [
         (f"progressive.steps.{i}", step, 1 if step.layers == "head" else LAYER_GROUPS)
@@ -151,7 +173,7 @@ def _fits(s: Settings) -> Iterator[tuple[str, Fit, int]]:
     ]
     for key, group, groups in trained + steps:
         for i, fit in enumerate(group.fits):
-            yield f"{key}.fits.{i}.lr", fit, groups
+            yield f"{key}.fits.{i}", fit, groups
 
 
 def _submission(s: Settings) -> Iterator[str]:

@@ -139,12 +139,46 @@ class Model(Group):
 
 
 class Optimizer(Group):
-    """SGD, as in fastai 0.7."""
+    """What takes the steps: SGD, as in fastai 0.7, or AdamW."""
 
+    name: Literal["sgd", "adamw"]
+    """sgd: with momentum, without Nesterov. adamw: Loshchilov and Hutter 2017, its second beta 0.99
+    and its eps 1e-5, as in fastai's later versions; its rates are some hundred times lower."""
     momentum: Fraction
-    """0.9 in fastai, without Nesterov."""
+    """0.9 in fastai; of adamw, the first beta."""
     weight_decay: Annotated[float, Field(ge=0)]
-    """0 in fastai."""
+    """0 in fastai; 0.01 in its later versions, with adamw."""
+    ema: Fraction
+    """Judge and keep an exponential moving average of the weights, that remembers this much at each
+    step: 0.999, say. 0 keeps the weights themselves. A fit begins a new average."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None
+    """Where all layers are trained, each layer's rate is this share of the next one's (0.75, say),
+    and a fit names the highest; null: three groups of rates."""
+
+
+class Loss(Group):
+    """What is trained on; validation losses are always the task's own."""
+
+    class_weights: Literal["none", "balanced"]
+    """balanced: a row weighs n / (classes * rows of its class), as in scikit-learn."""
+    focal_gamma: Annotated[float, Field(ge=0, le=10)]
+    """Focal loss (Lin et al. 2017): rows that are right already count less; 2 in the paper."""
+    label_smoothing: Fraction
+    """This much of a label goes to all classes alike; of a tag, towards 0.5."""
+
+
+class Batches(Group):
+    """What a training batch is made of."""
+
+    oversample: Probability
+    """Copy the rows of rare classes, until each class has rows in proportion to n ** (1 - this):
+    at 1 all have as many as the most frequent one. No row is left out: an epoch gets longer."""
+    mixup: Annotated[float, Field(ge=0, le=10)]
+    """Mixup (Zhang et al. 2018) with shares from Beta(this, this), in the stages on images; 0.2 to
+    0.4, say."""
+    cutmix: Annotated[float, Field(ge=0, le=10)]
+    """CutMix (Yun et al. 2019) with areas from Beta(this, this), in the stages on images; 1 in the
+    paper. With mixup, each batch is one or the other."""
 
 
 class Transforms(Group):
@@ -207,6 +241,8 @@ class Fit(Group):
     """Epochs of the first cycle; without it the rate stays constant."""
     cycle_mult: Count = 1
     """Each cycle is this many times longer than the one before."""
+    schedule: Literal["sgdr", "one_cycle"] = "sgdr"
+    """sgdr: cosine cycles. one_cycle: up and down once (Smith 2018), over cycle_len epochs."""
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     """Of this fit (fastai's wds); without it, optimizer.weight_decay."""
 
@@ -301,6 +337,8 @@ class Settings(Group):
     screen: Screen
     model: Model
     optimizer: Optimizer
+    loss: Loss
+    batches: Batches
     transforms: Transforms
     precompute: Precompute
     duplicates: Duplicates

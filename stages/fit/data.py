@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from stages.fit.sampling import Sampler
 from stages.fit.stepper import Batch
-from stages.images.loading import Key, Views, chunks, load, shuffled, take
+from stages.images.loading import Key, Views, chunks, load, take
 from stages.images.views import generator
 
 
@@ -20,10 +21,18 @@ class ActivationData:
     holds (N, F).
     """
 
-    def __init__(self, train: Batch, valid: Batch, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, train: Batch, valid: Batch, batch_size: int, seed: int, oversample: float = 0.0
+    ) -> None:
         self.train, self.valid = train, valid
         self.batch_size, self.seed = batch_size, seed
-        self.steps = len(chunks(range(len(train[1])), batch_size))
+        self.sampler = Sampler(train[1].numpy(), oversample, seed)
+        self.steps = len(chunks(range(self.sampler.length), batch_size))
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """The targets of the rows that are trained on."""
+        return self.train[1]
 
     def epochs(
         self, names: Sequence[str], skip: int = 0
@@ -35,11 +44,13 @@ class ActivationData:
 
     def _training(self, name: str, skip: int) -> Iterator[Batch]:
         views, targets = self.train
-        order = torch.from_numpy(shuffled(len(targets), self.seed, name))
+        order, copies = self.sampler.epoch(name)
         drawn = generator("views", self.seed, name).integers(views.shape[1], size=len(targets))
-        which = torch.from_numpy(drawn)
-        for rows in chunks(order, self.batch_size)[skip:]:
-            yield views[rows, which[rows]], targets[rows]
+        which = (drawn[order] + copies) % views.shape[1]  # a copy is seen in the next view
+        pairs = torch.from_numpy(np.stack([order, which], axis=1))
+        for part in chunks(pairs, self.batch_size)[skip:]:
+            rows, seen = part.unbind(dim=1)
+            yield views[rows, seen], targets[rows]
 
     def _validation(self) -> Iterator[Batch]:
         plain, targets = self.valid
@@ -63,9 +74,16 @@ class ImageData:
     """Which items of `views` are trained on, and which validate."""
     batch_size: int
     workers: int
+    oversample: float = 0.0
 
     def __post_init__(self) -> None:
-        self.steps = len(chunks(self.train, self.batch_size))
+        self.sampler = Sampler(self.labels.numpy(), self.oversample, self.views.seed)
+        self.steps = len(chunks(range(self.sampler.length), self.batch_size))
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """The targets of the rows that are trained on."""
+        return self.targets[self.train]
 
     def at(self, size: int) -> ImageData:
         """The same data at another image size."""
@@ -86,8 +104,10 @@ class ImageData:
         self, names: Sequence[str], plain: list[list[Key]], skip: int
     ) -> Iterator[list[Key]]:
         for name in names:
-            order = self.train[shuffled(len(self.train), self.views.seed, name)]
-            yield from chunks([(int(i), name) for i in order], self.batch_size)[skip:]
+            rows, copies = self.sampler.epoch(name)
+            views = [f"{name}+{copy}" if copy else name for copy in copies]  # a copy has its own
+            keys = list(zip(self.train[rows].tolist(), views, strict=True))
+            yield from chunks(keys, self.batch_size)[skip:]
             yield from plain
             skip = 0
 

@@ -23,6 +23,8 @@ class Data(Protocol):
 
     steps: int
     """Training batches an epoch."""
+    labels: torch.Tensor
+    """The targets of the rows that are trained on."""
 
     def epochs(
         self, names: Sequence[str], skip: int = 0
@@ -49,6 +51,8 @@ class Rates:
     suggestion: float | None
     ratio: float
     """Each earlier layer group's rate is this many times lower under `auto`."""
+    layer_decay: float | None = None
+    """Each earlier layer's rate is this share of the next one's, whatever names the rate."""
 
     def of(self, fit: Fit, groups: int) -> list[float]:
         """The highest rates of a fit, one a layer group, earliest first.
@@ -57,14 +61,19 @@ class Rates:
             UserError: auto, and find_lr saw no slope to choose from.
 
         """
-        if fit.lr != "auto":
+        if fit.lr != "auto" and not self.layer_decay:
             return schedules.broadcast(fit.lr, groups)
+        [highest] = [self._suggested()] if fit.lr == "auto" else schedules.broadcast(fit.lr, 1)
+        ratio = 1 / self.layer_decay if self.layer_decay else self.ratio
+        return schedules.differential(highest, ratio, groups)
+
+    def _suggested(self) -> float:
         if self.suggestion is None:
             raise UserError(
                 "lr: auto, but find_lr saw no clear slope (look at its picture in reports/); "
                 "give the rate as a number."
             )
-        return schedules.differential(self.suggestion, self.ratio, groups)
+        return self.suggestion
 
 
 class History:
@@ -143,10 +152,12 @@ def fit(
                 if step < steps:
                     after_step()
             skip = 0
-            scores = evaluate(learner, valid)
+            with stepper.judged():
+                scores = evaluate(learner, valid)
             bar.set_postfix(epoch=name, train_loss=f"{stepper.smoothed.value:.4f}")
             highest = float(stepper.rates[-1] * multipliers.max())
             yield {"lr": highest, "train_loss": stepper.smoothed.value, **scores}
+    stepper.finish()
 
 
 @torch.inference_mode()

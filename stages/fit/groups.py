@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from torch import nn
 
 
@@ -20,6 +22,21 @@ def split_backbone(backbone: nn.Module) -> tuple[list[nn.Parameter], list[nn.Par
     for name, parameter in backbone.named_parameters():
         (early if stage_of[name] < half else late).append(parameter)
     return early, late
+
+
+def every_layer(backbone: nn.Module, head: nn.Module) -> list[list[nn.Parameter]]:
+    """A group for each layer of any timm backbone, earliest first, and the head's.
+
+    The layers are those of timm's param_groups_layer_decay, for a rate that falls from layer to
+    layer (Clark et al. 2020, ELECTRA; Bao et al. 2021, BEiT).
+    """
+    from timm.models import group_parameters
+
+    layer_of = group_parameters(backbone, backbone.group_matcher(coarse=False), reverse=True)
+    layers = defaultdict(list)
+    for name, parameter in backbone.named_parameters():
+        layers[layer_of[name]].append(parameter)
+    return [*(layers[number] for number in sorted(layers)), list(head.parameters())]
 
 
 def layer_groups(backbone: nn.Module, head: nn.Module) -> list[list[nn.Parameter]]:

@@ -1,9 +1,9 @@
 """How far a training stage has come: everything that decides its next step, kept in a file.
 
 A run that was killed goes on from there to the very bytes of a run that was not: weights and
-BatchNorm statistics, momentum, the place in the schedule and in the epoch, dropout's random state,
-the smoothed loss and the history. Order and augmentation need no state of their own: the seed and
-the epoch's name decide them.
+BatchNorm statistics, momentum and averages, the place in the schedule and in the epoch, torch's
+random state (dropout, mixup), the smoothed loss and the history. Order and augmentation need no
+state of their own: the seed and the epoch's name decide them.
 """
 
 from __future__ import annotations

@@ -9,11 +9,14 @@ import numpy as np
 
 WARM_SHARE = 20  # the first 1/20 of the first cycle ...
 WARM_RATE = 0.01  # ... runs at 1/100 of the highest rate
+RISE = 0.25  # the share of one cycle in which the rate climbs ...
+FIRST, LAST = 1 / 25, 1e-5  # ... from this much of the highest, and falls to that
 
 
 class Cycles(Protocol):
-    """The schedule of one fit: fastai's n_cycle, cycle_len and cycle_mult."""
+    """The schedule of one fit: its kind, and fastai's n_cycle, cycle_len and cycle_mult."""
 
+    schedule: str
     cycles: int
     cycle_len: int | None
     cycle_mult: int
@@ -38,10 +41,14 @@ def multipliers(fit: Cycles, batches_per_epoch: int) -> np.ndarray:
     SGDR (Loshchilov and Hutter 2016) as fastai 0.7 carried it out: cosine from 1 towards 0 per
     batch, restarted at each cycle; the first 1/20 of the first cycle at 1/100. Constant without
     cycle_len. fastai's rate went wrong when a cycle was a single batch; this does not.
+
+    Or one_cycle, if that is the schedule.
     """
     if fit.cycle_len is None:
         return np.ones(epochs(fit) * batches_per_epoch)
     lengths = [n * batches_per_epoch for n in cycle_epochs(fit)]
+    if fit.schedule == "one_cycle":
+        return np.concatenate([one_cycle(n) for n in lengths])
     rates = np.concatenate([cosine(n) for n in lengths])
     rates[: -(-lengths[0] // WARM_SHARE)] = WARM_RATE
     return rates
@@ -50,6 +57,18 @@ def multipliers(fit: Cycles, batches_per_epoch: int) -> np.ndarray:
 def cosine(batches: int) -> np.ndarray:
     """Half a cosine: (1 + cos(pi * t / batches)) / 2 for t = 0 .. batches - 1."""
     return (1 + np.cos(np.pi * np.arange(batches) / batches)) / 2
+
+
+def one_cycle(batches: int) -> np.ndarray:
+    """Smith's one cycle (2018) as fastai's fit_one_cycle has it, at t / batches for each batch t.
+
+    Half a cosine from 1/25 up to 1 over the first quarter, half a cosine down to 1e-5 over the
+    rest. The momentum stays as it is; fastai's falls and rises against the rate.
+    """
+    at = np.arange(batches) / batches
+    up = FIRST + (1 - FIRST) * (1 - np.cos(np.pi * at / RISE)) / 2
+    down = LAST + (1 - LAST) * (1 + np.cos(np.pi * (at - RISE) / (1 - RISE))) / 2
+    return np.where(at < RISE, up, down)
 
 
 def climb(start: float, end: float, batches: int) -> np.ndarray:

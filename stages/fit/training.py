@@ -14,10 +14,10 @@ from torch import nn
 from stages.base import paths, records, unfinished
 from stages.base.errors import UserError
 from stages.base.settings import Step
-from stages.fit import fitting
+from stages.fit import fitting, losses, mixing
 from stages.fit.data import ActivationData, ImageData
-from stages.fit.fitting import Rates, Row
-from stages.fit.groups import layer_groups
+from stages.fit.fitting import Data, Rates, Row
+from stages.fit.groups import every_layer, layer_groups
 from stages.fit.progress import Progress
 from stages.fit.stepper import Learner
 from stages.images.loading import Views, resolve_workers
@@ -88,11 +88,11 @@ def activation_data(fold: str, header: Header, s: SimpleNamespace) -> Activation
         more = activations.read(paths.HEAD_VIEWS, train["image"])
         views = torch.cat([views, more], dim=1)
     plain = activations.read(paths.ACTIVATIONS, valid[0]["image"]), valid[1]
-    return ActivationData((views, targets), plain, s.head.batch_size, s.seed)
+    return ActivationData((views, targets), plain, s.head.batch_size, s.seed, s.batches.oversample)
 
 
-def head_learner(header: Header, head: nn.Module, s: SimpleNamespace) -> Learner:
-    """Trains the head alone, on activations, in fp32."""
+def head_learner(header: Header, head: nn.Module, data: Data, s: SimpleNamespace) -> Learner:
+    """Trains the head alone, on activations, in fp32; `data` is what it will be trained on."""
     device = hardware.resolve_device(s.runtime)
     return Learner(
         module=head.to(device),
@@ -101,6 +101,7 @@ def head_learner(header: Header, head: nn.Module, s: SimpleNamespace) -> Learner
         optimizer=s.optimizer,
         seed=s.seed,
         device=device,
+        loss=training_loss(header, data, s),
     )
 
 
@@ -132,28 +133,46 @@ def image_data(fold: str, header: Header, batch_size: int, s: SimpleNamespace) -
         valid=valid,
         batch_size=batch_size,
         workers=resolve_workers(s.runtime.workers),
+        oversample=s.batches.oversample,
     )
 
 
-def network_learner(header: Header, network: Network, layers: str, s: SimpleNamespace) -> Learner:
-    """Trains the head, or all layers in three groups, on images."""
+def training_loss(header: Header, data: Data, s: SimpleNamespace) -> losses.Loss:
+    """What the `loss` group of params.yaml makes of the task's loss."""
+    return losses.of(header.trains.loss, s.loss, data.labels, len(header.classes))
+
+
+def network_learner(
+    header: Header, network: Network, layers: str, data: Data, s: SimpleNamespace
+) -> Learner:
+    """Trains the head, or all layers in groups, on images; `data` is what it will be trained on."""
     network.freeze_to(layers)
-    head = list(network.head.parameters())
     precision = network.precision
     return Learner(
         module=network,
-        groups=[head] if layers == "head" else layer_groups(network.backbone, network.head),
+        groups=groups(network, layers, s.optimizer.layer_decay),
         task=header.trains,
         optimizer=s.optimizer,
         seed=s.seed,
         device=precision.device,
         scale_gradients=precision.name == "fp16" and layers == "all",
+        loss=training_loss(header, data, s),
+        mixing=mixing.of(s.batches.mixup, s.batches.cutmix),
     )
 
 
-def rates(fold: str, finder: str, group_ratio: float = 1) -> Rates:
+def groups(network: Network, layers: str, layer_decay: float | None) -> list[list[nn.Parameter]]:
+    """What is trained: the head; or all in three groups, with layer_decay in one a layer."""
+    if layers == "head":
+        return [list(network.head.parameters())]
+    return (every_layer if layer_decay else layer_groups)(network.backbone, network.head)
+
+
+def rates(
+    fold: str, finder: str, group_ratio: float = 1, layer_decay: float | None = None
+) -> Rates:
     """Resolves `lr: auto` by what the finder before this stage suggested."""
-    return Rates(records.read_metrics(finder, fold)["suggestion"], group_ratio)
+    return Rates(records.read_metrics(finder, fold)["suggestion"], group_ratio, layer_decay)
 
 
 def train_on_images(
@@ -167,7 +186,7 @@ def train_on_images(
     used = kept.machines(hardware.record(network.precision))
     progress = Progress(kept, network, header.trained)
     for step in (step for step in steps if step.fits):
-        learner = network_learner(header, network, step.layers, s)
+        learner = network_learner(header, network, step.layers, data, s)
         about = {"stage": stage, "size": step.image_size, "layers": step.layers}
         with hardware.enough_memory(f"{stage}.batch_size", batch_size, learner.device):
             images = data.at(step.image_size)
