@@ -1,7 +1,7 @@
 """Which rows an epoch trains on, and in what order: rare classes more often, if asked for.
 
-The lesson's answer to rare classes is to copy their images (Buda, Maki and Mazurowski 2017, whose best
-was to copy them until classes are equal). No image is left out for it.
+The lesson's answer to rare classes is to copy their images; Buda, Maki and Mazurowski (2017) did
+best where they copied until classes were equal. No image is left out for it.
 """
 
 from __future__ import annotations
