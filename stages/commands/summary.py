@@ -1,5 +1,7 @@
 """`repodium summary`: what the last run reached, and how to submit it."""
 
+from typing import Any
+
 import click
 
 from stages.base import params, paths, records
@@ -17,11 +19,11 @@ def command(context: click.Context) -> None:
     settings = params.read()
     for fold in map(str, settings.folds):
         for stage in STAGES:
-            found = records.read_metrics(stage, fold)
+            found = read(stage, fold)
             shown = {k: v for k, v in found.items() if isinstance(v, float)}
             cells = "".join(f"  {name} {value:<10.5g}" for name, value in shown.items())
             click.echo(f"fold {fold}  {stage:<12}{cells}".rstrip())
-    for name, value in records.read_metrics("submission").items():
+    for name, value in read("submission").items():
         click.echo(f"{name + ':':<20}{value}")
     file = paths.SUBMISSIONS / settings.submission.file
     if settings.competition.source == "demo":
@@ -30,6 +32,19 @@ def command(context: click.Context) -> None:
     click.echo(f"\nSubmission: {file}")
     click.echo("Commit what made it, then `repodium submit`; or by hand:")
     click.echo(f'kaggle competitions submit {settings.competition.slug} -f {file} -m "{stamp()}"')
+
+
+def read(stage: str, fold: str | None = None) -> dict[str, Any]:
+    """The metrics of a stage.
+
+    Raises:
+        UserError: it has not run yet.
+
+    """
+    try:
+        return records.read_metrics(stage, fold)
+    except FileNotFoundError:
+        raise UserError(f"{stage} has not run to its end; run `dvc repro`.") from None
 
 
 def stamp() -> str:
