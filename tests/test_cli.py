@@ -51,6 +51,14 @@ def test_check_refuses_a_bad_file(tmp_path):
     assert result.output == f"Error: {bad}: unknown key ttaa; did you mean tta?\n"
 
 
+def test_summary_of_a_run_that_has_not_ended_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    result = run("summary")
+    assert result.exit_code == 1
+    assert result.output == "Error: head has not run to its end; run `dvc repro`.\n"
+
+
 def test_schema_is_json_and_describes_every_group():
     schema = json.loads(run("schema").output)
     assert set(schema["required"]) == set(schema["properties"]) > {"competition", "folds", "tta"}
