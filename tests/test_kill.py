@@ -23,7 +23,7 @@ def repository(tmp_path_factory):
     """A repository that has trained, and that keeps what it does after every step."""
     source = tmp_path_factory.mktemp("competition")
     write_competition(source)
-    fits = [{"lr": [0.001, 0.003, 0.01], "cycles": 5, "cycle_len": 1, "cycle_mult": 2}]
+    fits = [{"lr": [0.001, 0.003, 0.01], "cycles": 6, "cycle_len": 1, "cycle_mult": 2}]
     changes = {"unfreeze.fits": fits, "augment.fits": [], "progressive.steps": []}
     folder = write_repository(tmp_path_factory.mktemp("r") / "r", source, **changes)
     path = folder / "stages/base/unfinished.py"
