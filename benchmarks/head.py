@@ -27,11 +27,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from stages.base import params, paths
+from stages.competition import bootstrap
+from stages.competition.bootstrap import Sample
 from stages.fit import fitting, training
 from stages.rows import tables
 
 CS = [1e-3, 1e-2, 1e-1, 1.0]
-DRAWS = 10_000
 Predict = Callable[[str, SimpleNamespace], np.ndarray]  # a fold's probabilities (N, C)
 
 
@@ -46,8 +47,8 @@ def main(folder: Path) -> None:
     folds = [str(n) for n in sorted(tables.read(paths.FOLDS)["fold"].unique()) if n >= 0]
     head, regression = judge("head", ours, folds, s), judge("regression", theirs, folds, s)
     for name, gain in zip(("log loss", "accuracy"), (head - regression).T, strict=True):
-        low, high = interval(gain)
-        click.echo(f"{name}, head less regression: {gain.mean():+.4f} ({low:+.4f} to {high:+.4f})")
+        d = bootstrap.interval(lambda rows, gain=gain: float(gain[rows].mean()), Sample(gain.shape))
+        click.echo(f"{name}, head less regression: {d.value:+.4f} ({d.low:+.4f} to {d.high:+.4f})")
 
 
 def judge(name: str, predict: Predict, folds: list[str], s: SimpleNamespace) -> np.ndarray:
@@ -88,14 +89,6 @@ def theirs(fold: str, s: SimpleNamespace) -> np.ndarray:
     p = np.zeros((len(data.valid[1]), len(header.classes)))
     p[:, search.classes_] = search.predict_proba(data.valid[0])
     return p
-
-
-def interval(difference: np.ndarray) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a mean over rows."""
-    rng = np.random.default_rng(0)
-    means = [rng.choice(difference, len(difference)).mean() for _ in range(DRAWS)]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
 
 
 if __name__ == "__main__":

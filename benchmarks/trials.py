@@ -22,9 +22,8 @@ import click
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).parent))
-from head import ours
-
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks.head import ours
 from stages.base import params, paths
 from stages.competition import comparison
 from stages.competition.decisions import Question
@@ -59,7 +58,7 @@ def main(folder: Path | None, trials: int, seeds: int) -> None:
 def runs(rng: np.random.Generator, n: int, better: float) -> tuple[Table, Table]:
     """Two runs over the same n rows, the second's outputs leaning `better` more to the truth."""
     truth, common = rng.integers(len(CLASSES), size=n), rng.normal(size=(n, len(CLASSES)))
-    rows = pd.DataFrame({"id": [str(i) for i in range(n)], "fold": "0",
+    rows = pd.DataFrame({"id": "", "image": [str(i) for i in range(n)], "fold": "0",
                          "label": [CLASSES[i] for i in truth], "group": ""})  # fmt: skip
     found = []
     for lead in (SKILL, SKILL + better):

@@ -20,8 +20,8 @@ from tempfile import TemporaryDirectory
 
 import click
 
-sys.path.insert(0, str(Path(__file__).parent))
-import sets
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks import sets
 
 ROOT = Path(__file__).parent.parent
 SCORED = {

@@ -52,7 +52,7 @@ def test_a_paired_difference_is_surer_than_two_scores_apart():
 
 
 def table(classes, values, labels, ids=None, group=""):
-    rows = {"id": ids or [f"i{k}" for k in range(len(labels))], "fold": "0"}
+    rows = {"image": ids or [f"i{k}" for k in range(len(labels))], "id": "", "fold": "0"}
     return Table(pd.DataFrame(rows | {"label": labels, "group": group}), classes, np.array(values))
 
 

@@ -1,5 +1,6 @@
 """`repodium compare`: what differs between two runs, and whether the machine does."""
 
+import io
 import json
 import os
 import sys
@@ -84,7 +85,8 @@ def run(folder, p):
     """A run that gives every true class the probability p, nearly, through the real DVC."""
     p = np.random.default_rng(int(p * 100)).normal(p, 0.05, (100, 1)).clip(0.05, 0.95)
     truth = np.equal.outer(LABELS, list("01234"))
-    rows = pd.DataFrame({"id": [f"i{i}" for i in range(100)], "fold": 0, "label": LABELS})
+    rows = pd.DataFrame({"image": [f"i{i}" for i in range(100)], "fold": 0, "label": LABELS})
+    rows["id"] = rows["label"]  # of images in folders, say: an id may stand twice
     out_of_fold.write(folder / "table.csv", rows, list("01234"), np.where(truth, p, (1 - p) / 4))
     (folder / "dvc.yaml").write_text(
         "stages: {submission: {cmd: cp table.csv data/out_of_fold.csv, deps: [table.csv], "
@@ -116,3 +118,16 @@ def test_rows_of_two_commits_come_from_dvcs_cache(repository):
 def test_a_run_without_rows_at_hand_is_named(repository):
     run(repository, 0.6)
     assert compared()[1].startswith("rows: HEAD has no data/out_of_fold.csv in DVC's cache")
+
+
+def test_a_run_that_validated_no_row_is_told(repository):
+    run(repository, 0.6)
+    commit(repository, "rows")
+    table = out_of_fold.parse(io.StringIO((repository / "table.csv").read_text()))
+    nothing = table.rows.iloc[:0]
+    out_of_fold.write(repository / "data/out_of_fold.csv", nothing, list("01234"), np.empty((0, 5)))
+    status, said = compared()
+    assert status == 1
+    assert said.endswith(
+        "the two runs share no validated row: they cannot be compared row by row.\n"
+    )

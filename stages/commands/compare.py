@@ -1,4 +1,4 @@
-"""`repodium compare`: two runs: is one better, and what differs: params, scores, the machine."""
+"""`repodium compare`: whether a run is better than another, and what differs between them."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ def verdict(a: str, b: str) -> str:
             f"rows: {missing} has no {paths.OUT_OF_FOLD} in DVC's cache, so that only the scores "
             "can be compared; `dvc repro` there makes it."
         )
+    if before.rows.empty or after.rows.empty:
+        return f"rows: {a if before.rows.empty else b} validated none, so that nothing says how good it is."
     s = params.read()
     truth = tables.targets(after.rows, after.classes, s.competition.task)
     ask = decisions.asked(s.competition, s.submission, truth)
@@ -62,20 +64,17 @@ def verdict(a: str, b: str) -> str:
 
 def table_of(revision: str) -> Table | None:
     """The out-of-fold rows of a run, from the files here or from DVC's cache; None without."""
+    import dvc.api  # a second
+    from dvc.exceptions import DvcException
+
     try:
         if revision == "workspace":
-            return out_of_fold.parse(io.StringIO(paths.OUT_OF_FOLD.read_text(encoding="utf-8")))
-        import dvc.api  # a second
-        from dvc.exceptions import DvcException
-
-        try:
-            return out_of_fold.parse(
-                io.StringIO(dvc.api.read(str(paths.OUT_OF_FOLD), rev=revision))
-            )
-        except DvcException:
-            return None
-    except OSError:
+            text = paths.OUT_OF_FOLD.read_text(encoding="utf-8")
+        else:
+            text = dvc.api.read(str(paths.OUT_OF_FOLD), rev=revision)
+    except (OSError, DvcException):
         return None
+    return out_of_fold.parse(io.StringIO(text))
 
 
 def said(found: Verdict) -> str:

@@ -15,8 +15,7 @@ import numpy as np
 
 MOST, FEWEST, NUMBERS = 1000, 300, 5e7  # samples; and numbers that all of them may hold
 LEVEL = 0.95
-POWER = 0.8
-Z_LEVEL, Z_POWER = 1.96, 0.84  # of the normal distribution, two-sided at LEVEL and at POWER
+Z_LEVEL, Z_POWER = 1.96, 0.84  # of the normal distribution: two-sided at LEVEL; at a power of 0.8
 Score = Callable[[np.ndarray], float | None]
 """The metric over the rows of these numbers."""
 

@@ -40,7 +40,7 @@ def compare(a: Table, b: Table, ask: Question) -> Verdict:
         UserError: they share no row, or their labels or classes differ, or no score is defined.
 
     """
-    shared = b.rows["id"][b.rows["id"].isin(a.rows["id"])]
+    shared = b.rows["image"][b.rows["image"].isin(a.rows["image"])]
     if shared.empty or set(a.classes) != set(b.classes):
         what = "no validated row" if shared.empty else "not the same classes"
         raise UserError(f"the two runs share {what}: they cannot be compared row by row.")

@@ -16,7 +16,7 @@ from stages.base.records import whole
 from stages.competition import predictions
 from stages.rows import tables
 
-ABOUT = ["id", "fold", "label", "group"]
+ABOUT = ["id", "image", "fold", "label", "group"]
 
 
 def read(folds: Sequence[int | str]) -> tuple[pd.DataFrame, list[str], np.ndarray]:
@@ -40,14 +40,14 @@ class Table:
     """All out-of-fold rows of a run, as `submission` wrote them."""
 
     rows: pd.DataFrame
-    """id, fold, label, group ("" where there are no groups); as text."""
+    """id, image, fold, label, group ("" where there are no groups); as text."""
     classes: list[str]
     predicted: np.ndarray
     """(N, C)."""
 
-    def of(self, ids: pd.Series, classes: list[str]) -> Table:
-        """The same of these ids alone, in their order, the classes in this order."""
-        place = pd.Series(range(len(self.rows)), index=self.rows["id"])[ids].to_numpy()
+    def of(self, images: pd.Series, classes: list[str]) -> Table:
+        """The same of these images alone, in their order, the classes in this order."""
+        place = pd.Series(range(len(self.rows)), index=self.rows["image"])[images].to_numpy()
         column = [self.classes.index(name) for name in classes]
         rows = self.rows.iloc[place].reset_index(drop=True)
         return Table(rows, classes, self.predicted[np.ix_(place, column)])
@@ -65,8 +65,8 @@ def write(path: Path, rows: pd.DataFrame, classes: list[str], values: np.ndarray
 def parse(text: TextIO) -> Table:
     """A table that `write` wrote; columns go by their place, for a class may be called id."""
     classes = next(csv.reader(text))[len(ABOUT) :]
-    found = pd.read_csv(
-        text, header=None, keep_default_na=False, dtype=dict.fromkeys(range(4), str)
-    )
+    about = dict.fromkeys(range(len(ABOUT)), str)
+    found = pd.read_csv(text, header=None, dtype=about, keep_default_na=False,
+                        names=range(len(ABOUT) + len(classes)))  # fmt: skip
     rows = found.iloc[:, : len(ABOUT)].set_axis(ABOUT, axis=1)
     return Table(rows, classes, found.iloc[:, len(ABOUT) :].to_numpy(float))
