@@ -55,7 +55,8 @@ def verdict(a: str, b: str) -> str:
             "can be compared; `dvc repro` there makes it."
         )
     if before.rows.empty or after.rows.empty:
-        return f"rows: {a if before.rows.empty else b} validated none, so that nothing says how good it is."
+        empty = a if before.rows.empty else b
+        return f"rows: {empty} validated none, so that nothing says how good it is."
     s = params.read()
     truth = tables.targets(after.rows, after.classes, s.competition.task)
     ask = decisions.asked(s.competition, s.submission, truth)
