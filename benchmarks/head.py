@@ -27,10 +27,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from stages.base import params, paths
-from stages.competition import bootstrap
-from stages.competition.bootstrap import Sample
 from stages.fit import fitting, training
 from stages.rows import tables
+from stages.scoring import bootstrap
+from stages.scoring.bootstrap import Sample
 
 CS = [1e-3, 1e-2, 1e-1, 1.0]
 Predict = Callable[[str, SimpleNamespace], np.ndarray]  # a fold's probabilities (N, C)

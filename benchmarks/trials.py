@@ -25,10 +25,10 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.head import ours
 from stages.base import params, paths
-from stages.competition import comparison
-from stages.competition.decisions import Question
-from stages.competition.out_of_fold import Table
 from stages.rows import tables
+from stages.scoring import comparison
+from stages.scoring.decisions import Question
+from stages.scoring.out_of_fold import Table
 
 CLASSES = [f"c{i}" for i in range(10)]
 SKILL, SHARED = 2.0, 0.8  # the true class's lead in the outputs; how alike two runs' noise is

@@ -1,12 +1,11 @@
-"""interpret: what the model confuses, from the validation predictions of all folds."""
+"""interpret: what the model confuses, from the out-of-fold predictions."""
 
 import numpy as np
 import pandas as pd
 
 from stages.base import command, params, paths, records
-from stages.competition import out_of_fold
 from stages.figures import confusion, scatter
-from stages.rows import tables
+from stages.scoring import out_of_fold
 
 SAID = 0.5  # the probability above which a tag counts as said
 NOTHING = "nothing"
@@ -17,8 +16,9 @@ def main() -> None:
     """Draw the confusion matrix, or what was said against what is true, and list the worst."""
     s = params.load("interpret")
     task, picture = s.competition.task, paths.picture("confusion")
-    rows, classes, values = out_of_fold.read(s.folds)
-    truth = tables.targets(rows, classes, task)
+    table = out_of_fold.load(paths.OUT_OF_FOLD)
+    rows, classes, values = table.rows, table.classes, table.predicted
+    truth = table.truth(task)
     if task == "regression":
         scatter.draw(picture, truth, values, classes)
         worst, wrong = largest_errors(rows["id"], truth, values), {}

@@ -1,24 +1,30 @@
-"""tta: predictions for the validation and test rows, averaged over augmented views."""
+"""tta: predictions for the validation and test rows, averaged over augmented views.
 
-from collections.abc import Sequence
+And over the cycles' snapshots, if tta.snapshots asks for it: of the ensemble that one training
+leaves behind, either the predictions are averaged or the weights.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 
 import click
 import numpy as np
 import pandas as pd
+import torch
 
 from stages.base import command, params, paths, records, unfinished
 from stages.base.growing import GrowingArray
 from stages.base.unfinished import Kept
-from stages.competition import metrics, predictions
 from stages.fit import training
-from stages.images.loading import resolve_workers
+from stages.fit.snapshots import files
+from stages.images.loading import Views, chunks, load, resolve_workers
 from stages.images.pack import Pack
-from stages.learner import tta
+from stages.learner import snapshots, tta
 from stages.model import hardware
 from stages.model.checkpoint import Header
 from stages.model.network import Network
 from stages.rows import tables
+from stages.scoring import metrics, predictions
 
 
 @command.stage("tta")
@@ -27,22 +33,51 @@ def main(fold: str) -> None:
     """Predict with the last model of FOLD, plain and augmented."""
     s = params.load("tta")
     header, network = training.load(fold, "unfreeze", s)
-    _, valid = tables.of_fold(tables.read(paths.FOLDS), fold)
+    train, valid = tables.of_fold(tables.read(paths.FOLDS), fold)
+    rows = {"validation": valid, "test": tables.read(paths.TEST)}
     kept = unfinished.keep("tta", fold)
     used = kept.machines(hardware.record(network.precision))
+    stacks = {name: [] for name in rows}
+    for model in models(fold, header, network, train, s):
+        for name, table in rows.items():
+            file = f"{name}{model}.npy"
+            stacks[name].append(predict(header, network, table, kept, file, s))
     scores = {}
-    for name, rows in (("validation", valid), ("test", tables.read(paths.TEST))):
-        stack = predict(header, network, rows, kept, f"{name}.npy", s)
+    for name, table in rows.items():
+        stack = np.mean(stacks[name], axis=0, dtype=np.float64)
         mean = tta.average(stack, s.tta.plain_weight)
-        predictions.write(
-            paths.PREDICTIONS / fold / f"{name}.csv", rows["id"], header.classes, mean
-        )
-        if name == "validation" and len(rows):
-            truth = tables.targets(rows, header.classes, header.task)
+        path = paths.PREDICTIONS / fold / f"{name}.csv"
+        predictions.write(path, table["id"], header.classes, mean)
+        if name == "validation" and len(table):
+            truth = tables.targets(table, header.classes, header.task)
             names = metrics.USUAL[header.task]
             scores = score(names, truth, mean) | score(names, truth, stack[0], prefix="plain_")
     records.write_metrics("tta", {"validation_rows": len(valid), **scores, **used}, fold)
     kept.finish()
+
+
+def models(
+    fold: str, header: Header, network: Network, train: pd.DataFrame, s: SimpleNamespace
+) -> Iterator[str]:
+    """Give the network the weights of each model that predicts; yields its name."""
+    if s.tta.snapshots == "predictions":
+        yield from snapshots.each(network, files(fold))
+        return
+    if s.tta.snapshots == "weights":
+        torch.manual_seed(s.seed)  # the head's dropout is on while statistics are renewed
+        snapshots.average(network, files(fold), images(header, network, train, s))
+    yield ""
+
+
+def images(
+    header: Header, network: Network, rows: pd.DataFrame, s: SimpleNamespace
+) -> Iterable[torch.Tensor]:
+    """Batches (N, 3, H, W) of augmented training images, on the device."""
+    pack, workers = Pack(paths.PACK), resolve_workers(s.runtime.workers)
+    views = Views(pack, pack.rows(rows["image"]), header.size, s.transforms, s.seed)
+    keys = chunks([(i, "snapshots") for i in range(len(rows))], s.tta.batch_size)
+    for pixels, _ in load(views, keys, workers):
+        yield pixels.to(network.precision.device)
 
 
 def predict(

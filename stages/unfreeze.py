@@ -15,8 +15,9 @@ def main(fold: str) -> None:
     step = Step(image_size=s.unfreeze.image_size, layers="all", fits=s.unfreeze.fits)
     rates = training.rates(fold, "find_lr_unfreeze", s.find_lr.group_ratio, s.optimizer.layer_decay)
     training.train_on_images(
-        "unfreeze", fold, "progressive", [step], s.unfreeze.batch_size, rates, s
-    )
+        "unfreeze", fold, "progressive", [step], s.unfreeze.batch_size, rates, s,
+        cycle_save=s.unfreeze.cycle_save,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

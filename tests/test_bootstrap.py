@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from stages.base.errors import UserError
-from stages.competition import bootstrap, comparison
-from stages.competition.bootstrap import Sample
-from stages.competition.decisions import Question
-from stages.competition.out_of_fold import Table
+from stages.scoring import bootstrap, comparison
+from stages.scoring.bootstrap import Sample
+from stages.scoring.decisions import Question
+from stages.scoring.out_of_fold import Table
 
 N = 400
 
@@ -101,7 +101,7 @@ def test_only_rows_that_both_validated_count_in_any_order_of_rows_and_classes():
         (table(CLASSES, sure(LABELS, CLASSES, 0.7), LABELS, [f"x{k}" for k in range(200)]),
          "no validated row"),
         (table(CLASSES[:2], sure(["a"] * 200, CLASSES[:2], 0.7), ["a"] * 200),
-         "not the same classes"),
+         "do not have the same classes"),
         (table(CLASSES, sure(LABELS, CLASSES, 0.7), ["b"] * 200), "other labels for the same rows"),
     ],
     ids=["rows", "classes", "labels"],

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from stages.commands import compare
-from stages.competition import out_of_fold
+from stages.scoring import out_of_fold
+from stages.scoring.out_of_fold import Table
 from tests.project import commit, dvc, edit, write_repository
 
 ON_CPU = {"log_loss": 0.31, "device": "cpu", "threads": 2, "torch": "2.15.0"}
@@ -87,7 +88,8 @@ def run(folder, p):
     truth = np.equal.outer(LABELS, list("01234"))
     rows = pd.DataFrame({"image": [f"i{i}" for i in range(100)], "fold": 0, "label": LABELS})
     rows["id"] = rows["label"]  # of images in folders, say: an id may stand twice
-    out_of_fold.write(folder / "table.csv", rows, list("01234"), np.where(truth, p, (1 - p) / 4))
+    table = Table(out_of_fold.about(rows), list("01234"), np.where(truth, p, (1 - p) / 4))
+    out_of_fold.write(folder / "table.csv", table)
     (folder / "dvc.yaml").write_text(
         "stages: {submission: {cmd: cp table.csv data/out_of_fold.csv, deps: [table.csv], "
         "outs: [data/out_of_fold.csv]}}"
@@ -117,7 +119,9 @@ def test_rows_of_two_commits_come_from_dvcs_cache(repository):
 
 def test_a_run_without_rows_at_hand_is_named(repository):
     run(repository, 0.6)
-    assert compared()[1].startswith("rows: HEAD has no data/out_of_fold.csv in DVC's cache")
+    assert compared()[1].startswith(
+        "rows: only the scores can be compared, for HEAD has no data/out_of_fold.csv in DVC's cache"
+    )
 
 
 def test_a_run_that_validated_no_row_is_told(repository):
@@ -125,7 +129,8 @@ def test_a_run_that_validated_no_row_is_told(repository):
     commit(repository, "rows")
     table = out_of_fold.parse(io.StringIO((repository / "table.csv").read_text()))
     nothing = table.rows.iloc[:0]
-    out_of_fold.write(repository / "data/out_of_fold.csv", nothing, list("01234"), np.empty((0, 5)))
+    empty = Table(out_of_fold.about(nothing), list("01234"), np.empty((0, 5)))
+    out_of_fold.write(repository / "data/out_of_fold.csv", empty)
     status, said = compared()
     assert status == 0
     assert said.startswith("rows: workspace validated none, so that nothing says how good it is.\n")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from stages.competition import cut_points
+from stages.scoring import cut_points
 from tests.labelled import every_threshold, rated, tagged
 
 

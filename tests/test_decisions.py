@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from stages.base.errors import UserError
-from stages.competition import metrics, thresholds
-from stages.competition.decisions import Question, decide, learn, out_of_sample, scores
+from stages.scoring import metrics, thresholds
+from stages.scoring.decisions import Question, decide, learn, out_of_sample, scores
 from tests.labelled import F_BETAS, rated, scikit, tagged
 
 each_choice = pytest.mark.parametrize(

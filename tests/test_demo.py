@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from stages.base.errors import UserError
-from stages.competition import demo
+from stages.competition import demo, leaderboard
 
 CLASSES = [f"digit_{d}" for d in range(10)]
 
@@ -98,19 +98,19 @@ def test_two_builds_give_the_same_bytes(tmp_path):
 
 
 def test_a_perfect_submission_is_perfect(perfect):
-    scores = demo.leaderboard(perfect)
+    scores = leaderboard.score(perfect)
     assert scores["accuracy"] == 1
     assert scores["log_loss"] == pytest.approx(0, abs=1e-9)
     assert scores["rows"] == 449
 
 
 def test_the_sample_itself_scores_as_guessing_does(sample):
-    assert demo.leaderboard(sample)["log_loss"] == pytest.approx(np.log(10))
+    assert leaderboard.score(sample)["log_loss"] == pytest.approx(np.log(10))
 
 
 def test_the_order_of_rows_does_not_matter(perfect):
     backwards = perfect.iloc[::-1]
-    assert demo.leaderboard(backwards) == demo.leaderboard(perfect)
+    assert leaderboard.score(backwards) == leaderboard.score(perfect)
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,10 @@ def test_the_order_of_rows_does_not_matter(perfect):
 )
 def test_other_files_are_refused(perfect, change):
     with pytest.raises(UserError, match="not a submission of the bundled competition"):
-        demo.leaderboard(change(perfect))
+        leaderboard.score(change(perfect))
 
 
 def test_a_submission_with_a_missing_value_is_refused(perfect):
     perfect.loc[3, "digit_3"] = np.nan
     with pytest.raises(UserError):
-        demo.leaderboard(perfect)
+        leaderboard.score(perfect)

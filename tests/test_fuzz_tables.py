@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.base.errors import UserError
-from stages.competition import check, forms, labels, predictions
+from stages.competition import check, forms, labels
 from stages.competition.archive import Archive
 from stages.competition.csv_files import parse
 from stages.rows import tables
 from stages.rows.cells import reader
+from stages.scoring import predictions
 from tests.layouts import LAYOUTS
 from tests.strategies import damaged, scaled
 from tests.test_mutations import good

@@ -8,8 +8,8 @@ import pytest
 from sklearn import metrics as sk
 
 from stages.base import consistency
-from stages.competition import metrics
-from stages.competition.metrics import METRICS, find, score
+from stages.scoring import metrics
+from stages.scoring.metrics import METRICS, find, score
 
 RNG = np.random.default_rng(0)
 N, C = 80, 5

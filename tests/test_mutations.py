@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 
 from stages.base.errors import UserError
-from stages.competition import check, decisions, forms, sample
-from stages.competition.check import Reference
+from stages.competition import check, forms, sample
 from stages.competition.csv_files import parse
-from stages.competition.decisions import Question
 from stages.rows import cells
+from stages.scoring import decisions
+from stages.scoring.decisions import Question
+from stages.scoring.predictions import Predicted
 from tests.layouts import LAYOUTS, Layout
 
 ROWS = 130
@@ -30,7 +31,7 @@ class Good:
     text: str
     form: forms.Form
     wanted: pd.DataFrame
-    reference: Reference
+    reference: Predicted
     metric: str
 
 
@@ -52,7 +53,7 @@ def good(layout: Layout, seed: int = 0, reference_seed: int = 0) -> Good:
     decided = decisions.decide(ask, decisions.learn(ask, truth, values), values)
     table = sample.fill(wanted, form, decided)
     noise = np.random.default_rng(reference_seed).normal(0, 0.7 * values.std(), values.shape)
-    ours = Reference(list(wanted.iloc[:, 0]), layout.classes, values + noise)
+    ours = Predicted(list(wanted.iloc[:, 0]), layout.classes, values + noise)
     return Good(table.to_csv(index=False, float_format="%.9g"), form, wanted, ours, c.metric)
 
 

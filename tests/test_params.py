@@ -53,7 +53,7 @@ def unfreezing(old: str, new: str) -> str:
         (unfreezing("image_size:", "size:"),
          "unknown key unfreeze.size; did you mean unfreeze.image_size or unfreeze.batch_size?"),
         (swap("  momentum:", "  clip: 0.1\n  momentum:"),
-         "unknown key optimizer.clip; did you mean submission.clip?"),
+         "unknown key optimizer.clip; did you mean blend.clip?"),
         (swap("  momentum:", "  xyzzy: 0.1\n  momentum:"),
          "unknown key optimizer.xyzzy; optimizer has name, momentum, weight_decay, ema, "
          "layer_decay."),
@@ -202,7 +202,7 @@ def test_several_faults_are_a_line_each_in_the_files_order(tmp_path):
     text = text.replace("  clip: 0.0", "  clip: 0.0\n  clip_: 1")
     assert [line.split(";")[0].split(" expected")[0] for line in told(tmp_path, text)] == [
         "resize.shorter_side:", "optimizer.momentum:", "unknown key head.fits.0.cycle",
-        "unknown key submission.clip_",
+        "unknown key blend.clip_",
     ]  # fmt: skip
 
 

@@ -24,10 +24,10 @@ from tests.project import (
 PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
 ROOMS = {  # each imports from those before it alone
-    "base": 0, "rows": 1, "images": 1, "competition": 2, "figures": 2, "copies": 3, "model": 3,
-    "fit": 4, "learner": 5, "commands": 7,
+    "base": 0, "rows": 1, "images": 1, "scoring": 2, "figures": 2, "competition": 3, "copies": 4,
+    "model": 4, "fit": 5, "learner": 6, "commands": 8,
 }  # fmt: skip
-STAGE = 6
+STAGE = 7
 
 
 def module_of(stage: str) -> str:
@@ -141,20 +141,24 @@ def test_rooms_import_downwards_alone() -> None:
 
 # What each edit reruns; a stage of a fold stands without its fold.
 TRAINING = ["head", "augment", "progressive", "find_lr_unfreeze", "unfreeze"]
-END = ["tta", "interpret", "submission"]
+AFTER_TTA = ["blend", "interpret", "submission"]
+END = ["tta", *AFTER_TTA]
 AFTER_HEAD = [*TRAINING, *END]
 ACTIVATIONS = ["precompute", "duplicates", "head_views", "find_lr_head", *AFTER_HEAD]
 EDITS = {
     "runtime": ({"runtime.workers": 3}, []),
-    "clip": ({"submission.clip": 0.001}, ["submission"]),
-    "metric": ({"competition.metric": "accuracy"}, ["submission"]),
-    "threshold": ({"submission.threshold": "per_class"}, ["submission"]),
+    "clip": ({"blend.clip": 0.001}, AFTER_TTA),
+    "temperature": ({"blend.temperature": "tuned"}, AFTER_TTA),
+    "metric": ({"competition.metric": "accuracy"}, AFTER_TTA),
+    "threshold": ({"submission.threshold": "per_class"}, AFTER_TTA),
+    "file": ({"submission.file": "other.csv"}, ["submission"]),
     "positive class": ({"competition.positive_class": "red"}, ["submission"]),
     "id column": (
         {"competition.id_column": "image"},
         ["split", "screen", "explore", "duplicates", "find_lr_head", *AFTER_HEAD],
     ),
     "tta views": ({"tta.augmented": 3}, END),
+    "snapshots": ({"unfreeze.cycle_save": True}, ["unfreeze", *END]),
     "unfreeze rates": ({"unfreeze.fits": [{"lr": 0.003, "cycles": 1}]}, ["unfreeze", *END]),
     "unfreeze size": ({"unfreeze.image_size": 40}, ["find_lr_unfreeze", "unfreeze", *END]),
     "finder": ({"find_lr.end": 5.0}, ["find_lr_head", "find_lr_unfreeze"]),
@@ -242,7 +246,7 @@ def test_another_fold_runs_that_fold_alone_and_one_fewer_runs_none(repository: P
     ran = sorted(stages_run(dvc(repository, "repro")))
     assert ran == expected(["find_lr_head", *AFTER_HEAD], fold="full")
     edit(repository / "params.yaml", folds=["full"])
-    assert sorted(stages_run(dvc(repository, "repro"))) == ["interpret", "submission"]
+    assert sorted(stages_run(dvc(repository, "repro"))) == AFTER_TTA
 
 
 @pytest.mark.parametrize(
@@ -252,7 +256,7 @@ def test_another_fold_runs_that_fold_alone_and_one_fewer_runs_none(repository: P
         ("stages/figures/confusion.py", ["interpret"]),
         ("stages/competition/kaggle.py", ["fetch"]),
         ("stages/competition/names.py", ["split", "resize", "submission"]),
-        ("stages/images/decoding.py", ["resize", *ACTIVATIONS[:-2]]),  # a room is listed whole
+        ("stages/images/decoding.py", ["resize", *ACTIVATIONS[:-3]]),  # a room is listed whole
         ("stages/learner/rate_finder.py", ["find_lr_head", "find_lr_unfreeze"]),
     ],
 )

@@ -27,7 +27,11 @@ OUTS = {
     "head_views": ["data/head_views"],
     "augment": ["data/models/0/augment.safetensors", "data/history/0/augment.csv"],
     "progressive": ["data/models/0/progressive.safetensors", "data/history/0/progressive.csv"],
-    "unfreeze": ["data/models/0/unfreeze.safetensors", "data/history/0/unfreeze.csv"],
+    "unfreeze": [
+        "data/models/0/unfreeze.safetensors",
+        "data/history/0/unfreeze.csv",
+        "data/snapshots/0",
+    ],
     "tta": ["data/predictions/0"],
 }
 
@@ -125,6 +129,7 @@ OPTIONS = {
     "loss.class_weights": "balanced", "loss.focal_gamma": 1.0, "loss.label_smoothing": 0.1,
     "batches.oversample": 0.7, "batches.mixup": 0.4, "batches.cutmix": 1.0,
     "augment.fits": [{"lr": 0.003, "cycles": 1}, {"lr": 0.001, "cycles": 1, "cycle_len": 1}],
+    "unfreeze.cycle_save": True,
     "unfreeze.fits": [{"lr": 0.001, "cycles": 1, "cycle_len": 2, "schedule": "one_cycle"}],
 }  # fmt: skip
 
@@ -206,7 +211,7 @@ def fingerprints(folder, monkeypatch, *stages):
         ({"seed": 1}, {"augment", "tta"}),
         ({"tta.augmented": 3}, {"tta"}),
         ({"runtime.workers": 3}, set()),
-        ({"submission.clip": 0.1}, set()),
+        ({"blend.clip": 0.1}, set()),
         ("data/folds.csv", {"augment", "tta"}),
         ("data/test.csv", {"tta"}),
         ("data/resized/index.csv", {"augment", "tta"}),

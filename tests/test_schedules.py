@@ -146,3 +146,9 @@ def test_one_cycle_begins_at_a_twenty_fifth_and_is_highest_after_a_quarter():
     assert rates.argmax() == 250
     assert rates[250] == pytest.approx(1)
     assert 1e-5 < rates[-1] < 2e-5
+
+
+def test_cycles_end_where_their_epochs_do_through_all_fits():
+    fits = [Fit(lr=1.0, cycles=3, cycle_len=1, cycle_mult=2), Fit(lr=1.0, cycles=2, cycle_len=2)]
+    assert schedules.cycle_ends(fits) == [0, 2, 6, 8, 10]
+    assert schedules.cycle_ends([]) == []

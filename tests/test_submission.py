@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from stages.base.errors import UserError
-from stages.competition import decisions, forms, predictions, sample
+from stages.competition import forms, sample
+from stages.scoring import blending, decisions, predictions
 from tests.layouts import DEFAULTS
 
 CLASSES = ["ant", "bee", "cow"]
@@ -173,30 +174,30 @@ def test_no_predictions_are_a_table_without_rows(tmp_path):
 @pytest.mark.parametrize("task", ["multiclass", "multilabel", "regression"])
 def test_a_mean_blend_is_the_arithmetic_mean(task):
     stack = np.stack([P, P[::-1]])
-    np.testing.assert_allclose(predictions.blend(stack, "mean", task), (P + P[::-1]) / 2)
+    np.testing.assert_allclose(blending.average(stack, "mean", task), (P + P[::-1]) / 2)
 
 
 def test_a_gmean_blend_is_the_geometric_mean_with_rows_of_sum_one():
     stack = np.stack([P, P[::-1], P])
     root = (P * P[::-1] * P) ** (1 / 3)
     expected = root / root.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(predictions.blend(stack, "gmean", "multiclass"), expected)
+    np.testing.assert_allclose(blending.average(stack, "gmean", "multiclass"), expected)
 
 
 def test_a_gmean_blend_of_several_labels_leaves_each_to_itself():
     stack = np.array([[[0.9, 0.4]], [[0.4, 0.1]]])
-    np.testing.assert_allclose(predictions.blend(stack, "gmean", "multilabel"), [[0.6, 0.2]])
+    np.testing.assert_allclose(blending.average(stack, "gmean", "multilabel"), [[0.6, 0.2]])
 
 
 def test_a_gmean_blend_survives_a_zero():
-    found = predictions.blend(np.array([[[0.0, 1.0]], [[0.5, 0.5]]]), "gmean", "multiclass")
+    found = blending.average(np.array([[[0.0, 1.0]], [[0.5, 0.5]]]), "gmean", "multiclass")
     assert np.isfinite(found).all()
     assert found[0, 0] < 1e-6
 
 
 @pytest.mark.parametrize("how", ["mean", "gmean"])
 def test_one_fold_is_its_own_blend(how):
-    np.testing.assert_allclose(predictions.blend(P[None], how, "multiclass"), P)
+    np.testing.assert_allclose(blending.average(P[None], how, "multiclass"), P)
 
 
 def test_clipping_keeps_rows_of_sum_one_and_away_from_certainty():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from stages.competition import thresholds
+from stages.scoring import thresholds
 from tests.labelled import F_BETAS, every_threshold, scikit, tagged
 
 seeds = pytest.mark.parametrize("seed", range(4))

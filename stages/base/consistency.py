@@ -32,6 +32,8 @@ def faults(s: Settings) -> Iterator[str]:
     yield from _rates(s)
     yield from _schedules(s)
     yield from _classes(s)
+    yield from _snapshots(s)
+    yield from _blend(s)
     yield from _submission(s)
 
 
@@ -176,9 +178,29 @@ def _fits(s: Settings) -> Iterator[tuple[str, Fit, int]]:
             yield f"{key}.fits.{i}", fit, groups
 
 
+def _blend(s: Settings) -> Iterator[str]:
+    b, c = s.blend, s.competition
+    if b.how == "gmean" and c.task == "regression":
+        yield "blend.how: gmean averages probabilities; for a regression use mean"
+    if b.how == "rank_mean" and c.metric != "auc":
+        yield f"blend.how: rank_mean keeps an order alone, and {c.metric} reads more; use mean"
+    if len(set(b.experiments)) < len(b.experiments):
+        yield f"blend.experiments: {b.experiments} names a run twice; blend.weights weighs them"
+    for key, value in (("temperature", 1), ("clip", 0)):
+        what = "a regression has none" if c.task == "regression" else "rank_mean leaves none"
+        if getattr(b, key) != value and (c.task == "regression" or b.how == "rank_mean"):
+            yield f"blend.{key}: about probabilities, and {what}; set it to {value}"
+
+
+def _snapshots(s: Settings) -> Iterator[str]:
+    if s.tta.snapshots != "none" and not (s.unfreeze.cycle_save and s.unfreeze.fits):
+        yield (
+            f"tta.snapshots: {s.tta.snapshots} needs those of unfreeze; set unfreeze.cycle_save to "
+            "true, and give it fits"
+        )
+
+
 def _submission(s: Settings) -> Iterator[str]:
-    if s.submission.blend == "gmean" and s.competition.task == "regression":
-        yield "submission.blend: gmean averages probabilities; for a regression use mean"
     points = s.submission.cut_points
     if isinstance(points, list) and points != sorted(set(points)):
         yield f"submission.cut_points: {points} must climb"

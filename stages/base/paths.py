@@ -25,12 +25,18 @@ ACTIVATIONS = Path("data/activations")
 HEAD_VIEWS = Path("data/head_views")
 PREDICTIONS = Path("data/predictions")
 OUT_OF_FOLD = Path("data/out_of_fold.csv")
+BLENDED = Path("data/blended.csv")
 SUBMISSIONS = Path("submissions")
 
 
 def model(fold: str, stage: str) -> Path:
     """The checkpoint that `stage` leaves for `fold`."""
     return Path(f"data/models/{fold}/{stage}.safetensors")
+
+
+def snapshots(fold: str) -> Path:
+    """The checkpoints that `unfreeze` leaves for `fold`, one a cycle."""
+    return Path(f"data/snapshots/{fold}")
 
 
 def history(fold: str, stage: str) -> Path:

@@ -258,6 +258,13 @@ class Training(Group):
     """The fits, in order; [] passes the model on unchanged."""
 
 
+class Unfreeze(Training):
+    """All layers."""
+
+    cycle_save: bool
+    """Keep the weights at the end of each cycle, for tta.snapshots."""
+
+
 class Head(Training):
     """The head on the activations of a frozen backbone."""
 
@@ -293,8 +300,29 @@ class Tta(Group):
     """Augmented views beside the plain one; 0 is plain prediction."""
     plain_weight: Probability
     """Weight of the plain view; the augmented ones share the rest."""
+    snapshots: Literal["none", "predictions", "weights"]
+    """Of the snapshots that unfreeze.cycle_save keeps, average the predictions (fastai's snapshot
+    ensemble), or the weights (SWA, Izmailov et al. 2018); none: predict with the last weights."""
     batch_size: Count
     """Images a forward pass; changes the last digits in fp32."""
+
+
+class Blend(Group):
+    """One prediction from those of the folds, and of earlier runs."""
+
+    experiments: list[str]
+    """Earlier runs to blend with: commits, tags, or names of DVC's experiments."""
+    how: Literal["mean", "gmean", "rank_mean"]
+    """How folds and runs are averaged: arithmetic, geometric (what fastai's first TTA did), or, for
+    AUC, the mean of ranks."""
+    weights: Literal["equal", "greedy"]
+    """Of the runs. greedy: selected by the metric on out-of-fold rows (Caruana et al. 2004)."""
+    temperature: Literal["tuned"] | Annotated[float, Field(ge=0.05, le=20)]
+    """Above 1 makes every model's probabilities less sure, below 1 surer; tuned: for the lowest log
+    loss of the out-of-fold rows."""
+    clip: Literal["tuned"] | Annotated[float, Field(ge=0, lt=0.5)]
+    """Clip probabilities this far from 0 and 1, before rows are made to sum to 1 again; tuned: for
+    the lowest log loss of the out-of-fold rows."""
 
 
 class Submission(Group):
@@ -302,10 +330,6 @@ class Submission(Group):
 
     file: Annotated[str, Field(pattern=r"^[\w][\w.-]*\.csv$")]
     """Its name inside submissions/."""
-    blend: Literal["mean", "gmean"]
-    """How folds are averaged: arithmetic, or geometric (what fastai's first TTA did)."""
-    clip: Annotated[float, Field(ge=0, lt=0.5)]
-    """Clip probabilities this far from 0 and 1, before rows are made to sum to 1 again."""
     threshold: Literal["one", "per_class"] | Probability
     """multilabel classes: one threshold or one a class, tuned on out-of-fold predictions; or it."""
     cut_points: Literal["tuned", "rounded"] | list[float]
@@ -346,8 +370,9 @@ class Settings(Group):
     head: Head
     augment: Training
     progressive: Progressive
-    unfreeze: Training
+    unfreeze: Unfreeze
     tta: Tta
+    blend: Blend
     submission: Submission
     runtime: Runtime
 

@@ -13,10 +13,9 @@ import click
 
 from stages.base import params, paths
 from stages.base.errors import UserError
-from stages.competition import comparison, decisions, out_of_fold
-from stages.competition.comparison import Verdict
-from stages.competition.out_of_fold import Table
-from stages.rows import tables
+from stages.scoring import comparison, decisions, out_of_fold, runs
+from stages.scoring.comparison import Verdict
+from stages.scoring.out_of_fold import Table
 
 MACHINE = ("device", "threads", "precision", "torch", "deterministic")
 Change = tuple[str, Any, Any]  # name, old, new
@@ -24,7 +23,7 @@ Change = tuple[str, Any, Any]  # name, old, new
 
 @click.command()
 @click.argument("a", default="HEAD")
-@click.argument("b", default="workspace")
+@click.argument("b", default=runs.HERE)
 def command(a: str, b: str) -> None:
     """Compare two runs: commits, branches or experiments, A the last commit, B the files here.
 
@@ -47,35 +46,21 @@ def command(a: str, b: str) -> None:
 
 def verdict(a: str, b: str) -> str:
     """Whether B is better, by the rows that both validated."""
-    before, after = table_of(a), table_of(b)
-    if before is None or after is None:
-        missing = a if before is None else b
-        return (
-            f"rows: {missing} has no {paths.OUT_OF_FOLD} in DVC's cache, so that only the scores "
-            "can be compared; `dvc repro` there makes it."
-        )
+    try:
+        before, after = table_of(a), table_of(b)
+    except UserError as error:
+        return f"rows: only the scores can be compared, for {error}"
     if before.rows.empty or after.rows.empty:
         empty = a if before.rows.empty else b
         return f"rows: {empty} validated none, so that nothing says how good it is."
     s = params.read()
-    truth = tables.targets(after.rows, after.classes, s.competition.task)
-    ask = decisions.asked(s.competition, s.submission, truth)
+    ask = decisions.asked(s.competition, s.submission, after.truth(s.competition.task))
     return said(comparison.compare(before, after, ask))
 
 
-def table_of(revision: str) -> Table | None:
-    """The out-of-fold rows of a run, from the files here or from DVC's cache; None without."""
-    import dvc.api  # a second
-    from dvc.exceptions import DvcException
-
-    try:
-        if revision == "workspace":
-            text = paths.OUT_OF_FOLD.read_text(encoding="utf-8")
-        else:
-            text = dvc.api.read(str(paths.OUT_OF_FOLD), rev=revision)
-    except (OSError, DvcException):
-        return None
-    return out_of_fold.parse(io.StringIO(text))
+def table_of(revision: str) -> Table:
+    """The out-of-fold rows of a run."""
+    return out_of_fold.parse(io.StringIO(runs.text(paths.OUT_OF_FOLD, revision)))
 
 
 def said(found: Verdict) -> str:
@@ -100,7 +85,7 @@ def differences(kind: str, a: str, b: str) -> Iterator[Change]:
         UserError: there is no such revision, or this is no DVC repository.
 
     """
-    words = ["dvc", kind, "diff", "--json", a, *([] if b == "workspace" else [b])]
+    words = ["dvc", kind, "diff", "--json", a, *([] if b == runs.HERE else [b])]
     try:
         ran = subprocess.run(words, capture_output=True, text=True)
     except FileNotFoundError:

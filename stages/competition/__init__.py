@@ -1,1 +1,1 @@
-"""What Kaggle gives and takes: archives, labels, folds, metrics, the submission."""
+"""What Kaggle gives and takes: archives, labels, the submission, the ledger."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +11,17 @@ import pandas as pd
 from stages.base import paths
 from stages.base.errors import UserError, some
 from stages.base.settings import Competition, Settings
-from stages.competition import lookup, predictions
+from stages.competition import lookup
 from stages.competition.archive import Archive
 from stages.competition.csv_files import parse, read_sample
 from stages.competition.forms import Form, form_of
 from stages.rows import tables
+from stages.scoring import predictions
+from stages.scoring.predictions import Predicted
 
 TURNED = 0.5  # in correlation: how much more a column looks like another class than its own
 ALIKE = 0.6  # and how much it looks like that other class: among many, some do by chance
 MANY = 50  # rows from which on correlations tell something from nothing
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The model's own predictions for the test rows, for telling which way round values are."""
-
-    ids: Sequence[str]
-    classes: list[str]
-    predicted: np.ndarray
-    """(N, C)"""
 
 
 def faults_of(path: Path, s: Settings) -> list[str]:
@@ -47,7 +38,7 @@ def faults_of(path: Path, s: Settings) -> list[str]:
     classes = tables.classes(paths.CLASSES)
     truth = tables.targets(tables.read(paths.FOLDS), classes, s.competition.task)
     form = form_of(sample.columns[1:], classes, s.competition, truth)
-    return list(faults(parse(path, str(path)), sample, form, reference(s.folds)))
+    return list(faults(parse(path, str(path)), sample, form, reference()))
 
 
 def notes(c: Competition) -> list[str]:
@@ -58,21 +49,18 @@ def notes(c: Competition) -> list[str]:
     return list(lookup.differences(ids, found, archive, c))
 
 
-def reference(folds: Sequence[int | str]) -> Reference | None:
-    """The mean of the folds' own predictions for the test rows, if they are there."""
-    files = [paths.PREDICTIONS / str(fold) / "test.csv" for fold in folds]
-    if not all(file.exists() for file in files):
-        return None
-    found = [predictions.read(file) for file in files]
-    return Reference(found[0][0], found[0][1], np.mean([values for _, _, values in found], axis=0))
+def reference() -> Predicted | None:
+    """The model's own predictions for the test rows, if they are there."""
+    return predictions.read(paths.BLENDED) if paths.BLENDED.exists() else None
 
 
 def faults(
-    cells: pd.DataFrame, sample: pd.DataFrame, form: Form, reference: Reference | None = None
+    cells: pd.DataFrame, sample: pd.DataFrame, form: Form, reference: Predicted | None = None
 ) -> Iterator[str]:
     """What is wrong with a submission, a clause each; nothing if it is good.
 
-    `cells` and `sample` are tables of text, ids first.
+    `cells` and `sample` are tables of text, ids first; the model's own predictions, the
+    `reference`, tell which way round values are.
     """
     if list(cells.columns) != list(sample.columns):
         yield f"columns are {some(cells.columns)}, and the sample has {some(sample.columns)}"
@@ -115,14 +103,14 @@ def _plain(name: str) -> str:
 
 
 def _turned(
-    ids: list[str], classes: list[str], values: np.ndarray, reference: Reference
+    ids: list[str], classes: list[str], values: np.ndarray, reference: Predicted
 ) -> Iterator[str]:
     """Columns that look like another class than their own, or like their own upside down."""
     known = {name: i for i, name in enumerate(reference.ids)}
     shared = [i for i, name in enumerate(ids) if name in known]
     if len(shared) < 3:
         return
-    ours = reference.predicted[[known[ids[i]] for i in shared]]
+    ours = reference.numbers[[known[ids[i]] for i in shared]]
     found = _correlations(values[shared], ours)
     own_of = [found[row, reference.classes.index(name)] for row, name in enumerate(classes)]
     if len(shared) >= MANY and np.mean(own_of) < 2 / np.sqrt(len(shared)):

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from stages.base.errors import UserError, some
-from stages.competition import metrics
 from stages.competition.names import plain
+from stages.scoring import metrics
 
 SUM_TOLERANCE = 1e-4
 

@@ -93,6 +93,9 @@ class History:
         """Begin a fit; False if there is nothing to do."""
         return True
 
+    def after_cycle(self, stepper: Stepper) -> None:
+        """Called after the last epoch of each cycle."""
+
     def after_step(self) -> None:
         """Called after each step."""
 
@@ -119,6 +122,8 @@ def fit_all(
         for row in fit(stepper, data, cycles, names, history.after_step):
             history.rows.append({"epoch": len(history.rows), **about, **row})
             show(history.rows)
+            if len(history.rows) - numbers.start - 1 in schedules.cycle_ends([cycles]):
+                history.after_cycle(stepper)
             history.after_step()
 
 

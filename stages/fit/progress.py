@@ -8,6 +8,7 @@ state of their own: the seed and the epoch's name decide them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,7 @@ class Progress(History):
         self.kept, self.network = kept, network
         self.path = kept.folder / FILE
         self.trained = trained  # "head", or "all" when the backbone's tensors must be kept too
+        self.snapshot: Callable[[int], None] | None = None  # takes one, after an epoch
         self._fit = -1
         self._stepper: Stepper | None = None
         self._place, self._tensors = self._read()
@@ -75,6 +77,12 @@ class Progress(History):
             stepper.restore(self._tensors, self._place.step, self._place.scaler)
             self._tensors = {}
         return not self._place or self._fit >= self._place.fit
+
+    def after_cycle(self, stepper: Stepper) -> None:
+        """Take a snapshot of the weights that are judged, if they are wanted."""
+        if self.snapshot:
+            with stepper.judged():
+                self.snapshot(len(self.rows) - 1)
 
     def after_step(self) -> None:
         """Keep everything, if it is time to."""

@@ -30,6 +30,12 @@ def cycle_epochs(fit: Cycles) -> list[int]:
     return [(fit.cycle_len or 1) * fit.cycle_mult**i for i in range(fit.cycles)]
 
 
+def cycle_ends(fits: Sequence[Cycles]) -> list[int]:
+    """The last epoch of each cycle of fits that follow each other: (3, 1, 2) is [0, 2, 6]."""
+    lengths = [length for fit in fits for length in cycle_epochs(fit)]
+    return [int(count) - 1 for count in np.cumsum(lengths, dtype=int)]
+
+
 def epochs(fit: Cycles) -> int:
     """Epochs of one fit (fastai's sum_geom): (3, 1, 2) is 7, (3, 2, 1) is 6."""
     return sum(cycle_epochs(fit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import nn
 from stages.base import paths, records, unfinished
 from stages.base.errors import UserError
 from stages.base.settings import Step
-from stages.fit import fitting, losses, mixing
+from stages.fit import fitting, losses, mixing, schedules, snapshots
 from stages.fit.data import ActivationData, ImageData
 from stages.fit.fitting import Data, Rates, Row
 from stages.fit.groups import every_layer, layer_groups
@@ -177,9 +178,12 @@ def rates(
 
 def train_on_images(
     stage: str, fold: str, start: str, steps: Sequence[Step], batch_size: int,
-    rates: Rates, s: SimpleNamespace,
+    rates: Rates, s: SimpleNamespace, cycle_save: bool | None = None,
 ) -> None:  # fmt: skip
-    """Train on from the checkpoint of stage `start`, step after step, and write what came of it."""
+    """Train on from the checkpoint of stage `start`, step after step, and write what came of it.
+
+    With `cycle_save` also the weights at the end of each cycle, if it is true; else of none.
+    """
     header, network = load(fold, start, s)
     data = image_data(fold, header, batch_size, s)
     kept = unfinished.keep(stage, fold)
@@ -187,13 +191,18 @@ def train_on_images(
     progress = Progress(kept, network, header.trained)
     for step in (step for step in steps if step.fits):
         learner = network_learner(header, network, step.layers, data, s)
+        header = header.after(step.image_size, step.layers)
+        if cycle_save:
+            progress.snapshot = partial(snapshots.take, kept, header, network)
         about = {"stage": stage, "size": step.image_size, "layers": step.layers}
         with hardware.enough_memory(f"{stage}.batch_size", batch_size, learner.device):
             images = data.at(step.image_size)
             fitting.fit_all(learner, images, step.fits, rates, progress, **about)
-        header = header.after(step.image_size, step.layers)
     progress.save()
     checkpoint.save_network(paths.model(fold, stage), header, network)
+    if cycle_save is not None:
+        fits = [fit for step in steps for fit in step.fits]
+        snapshots.place(kept, fold, schedules.cycle_ends(fits) if cycle_save else [])
     write(stage, fold, progress.rows, header, used)
     kept.finish()
 

@@ -5,43 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 
-from stages.competition import bootstrap, decisions, metrics
-from stages.competition.decisions import Question
-from stages.rows import folds
+from stages.scoring import bootstrap, comparison, decisions, metrics
+from stages.scoring.decisions import Question
+from stages.scoring.out_of_fold import Table
 
 FEW = 1000  # rows, below which the lesson calls the third decimal noise
 Scores = dict[str, float | None]
 
 
-def scores(ask: Question, rows: pd.DataFrame, truth: np.ndarray, predicted: np.ndarray) -> Scores:
+def scores(ask: Question, table: Table) -> Scores:
     """The competition's metric over all rows with its interval, and the usual ones of its task.
 
     Thresholds and cut points are chosen on other rows than they are scored on. Nothing where no
     row validates.
     """
-    if rows.empty:
+    if table.rows.empty:
         return {}
-    usual = {name: metrics.score(name, truth, predicted) for name in metrics.USUAL[ask.task]}
-    parts = folds.parts(rows)
-    own = decisions.scores(ask, truth, predicted, parts)
-    given = decisions.honest(ask, truth, predicted, parts)
-    spread = how_sure(ask.metric, rows, truth, given)
-    return {f"cv_{name}": value for name, value in (own | usual | own | spread).items()}
+    truth = table.truth(ask.task)
+    own = decisions.scores(ask, truth, table.predicted, table.parts)
+    found = own | usual(ask.task, table) | own | how_sure(ask, table)
+    return {f"cv_{name}": value for name, value in found.items()}
 
 
-def how_sure(metric: str, rows: pd.DataFrame, truth: np.ndarray, given: np.ndarray) -> Scores:
+def usual(task: str, table: Table) -> Scores:
+    """The metrics that every task is looked at by."""
+    truth = table.truth(task)
+    return {name: metrics.score(name, truth, table.predicted) for name in metrics.USUAL[task]}
+
+
+def how_sure(ask: Question, table: Table) -> Scores:
     """The metric's interval over the rows, and its lowest and highest fold if there are several."""
-
-    def score(of: np.ndarray) -> float | None:
-        return metrics.score(metric, truth[of], given[of])
-
-    groups = list(rows["group"]) if "group" in rows else None
-    if (found := bootstrap.interval(score, bootstrap.Sample(given.shape, groups))) is None:
+    metric, score = ask.metric, comparison.scorer(table, ask)
+    sample = bootstrap.Sample(table.predicted.shape, table.groups)
+    if (found := bootstrap.interval(score, sample)) is None:
         return {}
     ends = {f"{metric}_low": found.low, f"{metric}_high": found.high}
-    by_fold = [score(np.flatnonzero(rows["fold"] == fold)) for fold in rows["fold"].unique()]
+    names = table.rows["fold"]
+    by_fold = [score(np.flatnonzero(names == fold)) for fold in names.unique()]
     if len(by_fold) > 1 and None not in by_fold:
         ends |= {f"{metric}_lowest_fold": min(by_fold), f"{metric}_highest_fold": max(by_fold)}
     return {name: float(f"{value:.6g}") for name, value in ends.items()}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.competition.fbeta import NAMED, FBeta
+from stages.scoring.fbeta import NAMED, FBeta
 
 NOISE = 1e-12  # a gain below this is rounding
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.competition.metrics import qwk
+from stages.scoring.metrics import qwk
 
 NOISE = 1e-12  # a gain below this is rounding
 

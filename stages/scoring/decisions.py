@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from stages.base.errors import UserError
-from stages.competition import cut_points, metrics, thresholds
+from stages.scoring import cut_points, honest, metrics, thresholds
 
 
 @dataclass(frozen=True)
@@ -124,23 +124,20 @@ def decide(ask: Question, rule: Rule, predictions: np.ndarray) -> np.ndarray:
 def out_of_sample(
     ask: Question, truth: np.ndarray, predictions: np.ndarray, parts: np.ndarray
 ) -> np.ndarray:
-    """Decisions upon every row by a rule that was learnt on the other parts (N,) alone."""
-    order, found = [], []
-    for part in np.unique(parts):
-        mine = parts == part
-        rule = learn(ask, truth[~mine], predictions[~mine])
-        order.append(np.flatnonzero(mine))
-        found.append(decide(ask, rule, predictions[mine]))
-    return np.concatenate(found)[np.argsort(np.concatenate(order))]
+    """What the metric reads of every row, by a rule of the other parts' rows if there is one."""
+    if not ask.chooses:
+        return decide(ask, learn(ask, truth, predictions), predictions)
+    return honest.out_of_sample(
+        lambda rows: learn(ask, truth[rows], predictions[rows]),
+        lambda rule, rows: decide(ask, rule, predictions[rows]),
+        parts,
+    )
 
 
-def honest(
-    ask: Question, truth: np.ndarray, predictions: np.ndarray, parts: np.ndarray
-) -> np.ndarray:
-    """What the metric reads of every row, chosen without the row where something is chosen."""
-    if ask.chooses and len(np.unique(parts)) > 1:
-        return out_of_sample(ask, truth, predictions, parts)
-    return decide(ask, learn(ask, truth, predictions), predictions)
+def score(ask: Question, truth: np.ndarray, predictions: np.ndarray) -> float | None:
+    """The metric of these rows, by the rule that serves them best: where it is chosen, too good."""
+    rule = learn(ask, truth, predictions)
+    return metrics.score(ask.metric, truth, decide(ask, rule, predictions))
 
 
 def scores(
@@ -151,12 +148,10 @@ def scores(
     The first is of decisions by rules of other rows, the second by the rule of these very rows,
     and alone where all rows are of one part.
     """
-    naive = metrics.score(
-        ask.metric, truth, decide(ask, learn(ask, truth, predictions), predictions)
-    )
+    naive = score(ask, truth, predictions)
     if not ask.chooses:
         return {ask.metric: naive}
     if len(np.unique(parts)) == 1:
         return {f"{ask.metric}_naive": naive}
-    honest = out_of_sample(ask, truth, predictions, parts)
-    return {ask.metric: metrics.score(ask.metric, truth, honest), f"{ask.metric}_naive": naive}
+    given = out_of_sample(ask, truth, predictions, parts)
+    return {ask.metric: metrics.score(ask.metric, truth, given), f"{ask.metric}_naive": naive}

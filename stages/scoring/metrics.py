@@ -8,7 +8,7 @@ truth is (N,) class numbers of a multiclass task, (N, C) zeros and ones of a mul
     ranking         (N, k) class numbers, the best first, none twice
     numbers         (N, T)
 
-and stages/competition/decisions.py makes it from predictions. No score is NaN; one that the rows
+and stages/scoring/decisions.py makes it from predictions. No score is NaN; one that the rows
 leave undefined is None.
 """
 
@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from stages.competition import fbeta
+from stages.scoring import fbeta
 
 CERTAIN = 1e-15  # Kaggle takes no probability to be nearer to 0 or 1 than this
 

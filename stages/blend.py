@@ -1,0 +1,82 @@
+"""blend: one prediction a row, from the folds and from experiments before, scored honestly."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+
+from stages.base import command, params, paths, records
+from stages.base.errors import UserError
+from stages.rows import tables
+from stages.scoring import blending, cross_validation, decisions, out_of_fold, predictions, runs
+from stages.scoring.ensemble import Blend, Rule
+from stages.scoring.out_of_fold import Table
+from stages.scoring.predictions import Predicted
+from stages.scoring.runs import Run
+
+
+@command.stage("blend")
+def main() -> None:
+    """Blend out-of-fold and test predictions alike, what is chosen for it chosen out of fold."""
+    s = params.load("blend")
+    own, others = own_rows(s), [runs.read(name) for name in s.blend.experiments]
+    matched = out_of_fold.matched([own, *(run.rows for run in others)])
+    task, truth = s.competition.task, matched[0].truth(s.competition.task)
+    everyone = tables.targets(tables.read(paths.FOLDS), own.classes, task)
+    blend = Blend(s.blend, decisions.asked(s.competition, s.submission, everyone))
+    stack = np.stack([table.predicted for table in matched])
+    rule = blend.learn(truth, stack)
+    found = blend.out_of_sample(truth, stack, matched[0].parts)
+    out_of_fold.write(paths.OUT_OF_FOLD, blended := replace(matched[0], predicted=found))
+    predictions.write(paths.BLENDED, *of_test(blend, rule, others, s.folds))
+    scores = {} if blended.rows.empty else cross_validation.usual(task, blended)
+    alone = {} if blended.rows.empty else cross_validation.usual(task, matched[0])
+    about = {"folds": " ".join(map(str, s.folds)), "rows": len(truth), **chosen(rule, s)}
+    records.write_metrics(
+        "blend", about | {f"alone_{name}": value for name, value in alone.items()} | scores
+    )
+
+
+def own_rows(s: SimpleNamespace) -> Table:
+    """The out-of-fold rows of this run; each fold's model ranks its own, where ranks are meant."""
+    table = out_of_fold.read(s.folds)
+    if s.blend.how != "rank_mean":
+        return table
+    if s.competition.task == "multiclass" and len(table.classes) > 2:
+        raise UserError(
+            "blend.how: rank_mean leaves no rows of sum 1, as several classes have; use mean."
+        )
+    values = table.predicted.copy()
+    for fold in table.rows["fold"].unique():
+        rows = table.rows["fold"] == fold
+        values[rows] = blending.ranks(values[rows])
+    return replace(table, predicted=values)
+
+
+def of_test(
+    blend: Blend, rule: Rule, others: Sequence[Run], folds: Sequence[int | str]
+) -> Predicted:
+    """The test rows: this run's folds averaged, then the runs, each model at the temperature."""
+    found = [predictions.read(paths.PREDICTIONS / str(fold) / "test.csv") for fold in folds]
+    first = found[0]
+    tempered = np.stack([blend.tempered(rule, fold.numbers) for fold in found])
+    own = blending.average(tempered, blend.plan.how, blend.ask.task)
+    rest = [blend.tempered(rule, run.test.of(first).numbers) for run in others]
+    return first._replace(numbers=blend.joined(rule, np.stack([own, *rest])))
+
+
+def chosen(rule: Rule, s: SimpleNamespace) -> dict[str, float | str]:
+    """The weights, if several runs are blended, the temperature and the clip."""
+    several = {
+        "experiments": " ".join(s.blend.experiments),
+        "weights": " ".join(f"{weight:.4g}" for weight in rule.weights),
+    }
+    return (several if s.blend.experiments else {}) | {
+        "temperature": rule.temperature,
+        "clip": rule.clip,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The bundled competition's leaderboard: a submission against the held-back answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from stages.base.errors import UserError
+from stages.competition import demo
+from stages.scoring import metrics
+
+
+def score(submission: pd.DataFrame) -> dict[str, float]:
+    """Score a submission of the bundled competition as Kaggle's leaderboard would.
+
+    Raises:
+        UserError: the submission is not one of this competition.
+
+    """
+    answers, columns = demo.answers(), ["id", *demo.CLASSES]
+    if list(submission.columns) != columns or sorted(submission["id"]) != sorted(answers):
+        raise UserError("this is not a submission of the bundled competition (source: demo).")
+    truth = submission["id"].map(answers).to_numpy()
+    probabilities = submission[demo.CLASSES].to_numpy(dtype=float)
+    if not np.isfinite(probabilities).all():
+        raise UserError("the submission has missing or infinite values; Kaggle would refuse it.")
+    return {
+        "log_loss": metrics.score("log_loss", truth, probabilities),
+        "accuracy": metrics.score("accuracy", truth, probabilities),
+        "rows": len(submission),
+    }

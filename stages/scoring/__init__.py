@@ -1,0 +1,1 @@
+"""Predictions scored: blended, calibrated, decided upon, compared; honestly."""

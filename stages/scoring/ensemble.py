@@ -1,0 +1,119 @@
+"""One prediction from several runs': calibrated, weighted, averaged, clipped, honestly scored.
+
+What is to be chosen for that is chosen on out-of-fold predictions. The out-of-fold predictions
+that come of it are by choices made without the row, so that whatever is scored on them is honest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from stages.base.errors import UserError
+from stages.scoring import blending, calibration, decisions, honest, metrics, predictions
+from stages.scoring.decisions import Question
+
+
+class Plan(Protocol):
+    """The `blend` group of params.yaml."""
+
+    how: str
+    weights: str
+    temperature: str | float
+    clip: str | float
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What was chosen, or given."""
+
+    weights: tuple[float, ...]
+    """One a run, of sum 1."""
+    temperature: float = 1.0
+    clip: float = 0.0
+
+
+@dataclass(frozen=True)
+class Blend:
+    """How the runs of one competition are blended."""
+
+    plan: Plan
+    ask: Question
+
+    @property
+    def chooses(self) -> list[str]:
+        """The keys whose values are to be chosen."""
+        keys = ("weights", "temperature", "clip")
+        return [key for key in keys if getattr(self.plan, key) in ("greedy", "tuned")]
+
+    def tempered(self, rule: Rule, values: np.ndarray) -> np.ndarray:
+        """Predictions (..., C) at the rule's temperature."""
+        return calibration.temper(values, rule.temperature, self.ask.task)
+
+    def joined(self, rule: Rule, tempered: np.ndarray) -> np.ndarray:
+        """Such predictions (M, N, C) of all runs as one (N, C)."""
+        return predictions.clip(self._average(rule, tempered), rule.clip, self.ask.task)
+
+    def use(self, rule: Rule, stack: np.ndarray) -> np.ndarray:
+        """Predictions (M, N, C) of all runs as one (N, C)."""
+        return self.joined(rule, self.tempered(rule, stack))
+
+    def learn(self, truth: np.ndarray, stack: np.ndarray) -> Rule:
+        """What serves best on these rows: the weights first, then the temperature, then the clip.
+
+        Weights are chosen by the competition's metric, the others by log loss.
+
+        Raises:
+            UserError: something is to be chosen and there are no rows.
+
+        """
+        if self.chooses and not len(truth):
+            key = self.chooses[0]
+            raise UserError(
+                f"blend.{key}: {getattr(self.plan, key)} is chosen on validation rows that all "
+                "runs share, and there are none; train a fold too, or choose it yourself."
+            )
+        rule = Rule(self._weights(truth, stack))
+        rule = replace(rule, temperature=self._temperature(rule, truth, stack))
+        return replace(rule, clip=self._margin(rule, truth, stack))
+
+    def out_of_sample(self, truth: np.ndarray, stack: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        """The runs' predictions as one (N, C), for each row by a rule of the other parts' rows."""
+        if not self.chooses:
+            return self.use(self.learn(truth, stack), stack)
+        return honest.out_of_sample(
+            lambda rows: self.learn(truth[rows], stack[:, rows]),
+            lambda rule, rows: self.use(rule, stack[:, rows]),
+            parts,
+        )
+
+    def _average(self, rule: Rule, stack: np.ndarray) -> np.ndarray:
+        return blending.average(stack, self.plan.how, self.ask.task, rule.weights)
+
+    def _weights(self, truth: np.ndarray, stack: np.ndarray) -> tuple[float, ...]:
+        members = len(stack)
+        if self.plan.weights == "equal" or members == 1:
+            return (1 / members,) * members
+        sign = 1 if metrics.find(self.ask.metric).greater_is_better else -1
+
+        def score(weights: np.ndarray) -> float:
+            values = self._average(Rule(tuple(weights)), stack)
+            found = decisions.score(self.ask, truth, values)
+            return -np.inf if found is None else sign * found
+
+        return blending.greedy(score, members)
+
+    def _temperature(self, rule: Rule, truth: np.ndarray, stack: np.ndarray) -> float:
+        if self.plan.temperature != "tuned":
+            return float(self.plan.temperature)
+        return calibration.temperature(
+            lambda t: metrics.log_loss(truth, self.use(replace(rule, temperature=t), stack))
+        )
+
+    def _margin(self, rule: Rule, truth: np.ndarray, stack: np.ndarray) -> float:
+        if self.plan.clip != "tuned":
+            return float(self.plan.clip)
+        values = self.use(rule, stack)
+        return calibration.margin(lambda v: metrics.log_loss(truth, v), values, self.ask.task)

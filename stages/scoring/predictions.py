@@ -1,0 +1,69 @@
+"""Tables of predictions: an id and one column a class."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+import numpy as np
+import pandas as pd
+
+from stages.base.errors import UserError
+from stages.base.records import whole
+
+
+class Predicted(NamedTuple):
+    """Predictions for images."""
+
+    ids: list[str]
+    classes: list[str]
+    numbers: np.ndarray
+    """(N, C)."""
+
+    def of(self, other: Predicted) -> Predicted:
+        """The same in the order that the other has its ids and classes in.
+
+        Raises:
+            UserError: it has others.
+
+        """
+        if sorted(self.ids) != sorted(other.ids) or sorted(self.classes) != sorted(other.classes):
+            raise UserError("the runs predict other test images or classes: they are two tasks.")
+        place = {name: row for row, name in enumerate(self.ids)}
+        rows = [place[name] for name in other.ids]
+        columns = [self.classes.index(name) for name in other.classes]
+        return other._replace(numbers=self.numbers[np.ix_(rows, columns)])
+
+
+def write(path: Path, ids: Iterable[str], classes: list[str], values: np.ndarray) -> None:
+    """Write predictions (N, C); nine digits keep every bit of a float32."""
+    table = pd.DataFrame(values, columns=classes)
+    table.insert(0, "id", list(ids), allow_duplicates=True)
+    with whole(path) as part:
+        table.to_csv(part, index=False, float_format="%.9g", lineterminator="\n")
+
+
+def read(path: Path) -> Predicted:
+    """A table that `write` wrote."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return parse(file)
+
+
+def parse(file: TextIO) -> Predicted:
+    """The same of an open file."""
+    _, *classes = next(csv.reader(file))  # pandas would rename a class that is called id
+    table = pd.read_csv(file, header=None, dtype={0: str}, keep_default_na=False,
+                        names=range(len(classes) + 1))  # fmt: skip
+    return Predicted(list(table[0]), classes, table.iloc[:, 1:].to_numpy(float))
+
+
+def clip(values: np.ndarray, margin: float, task: str) -> np.ndarray:
+    """Clip probabilities (N, C) to margin .. 1 - margin; a regression's numbers stay."""
+    return values if task == "regression" else normal(values.clip(margin, 1 - margin), task)
+
+
+def normal(values: np.ndarray, task: str) -> np.ndarray:
+    """Rows of sum 1 where just one class is true."""
+    return values / values.sum(axis=1, keepdims=True) if task == "multiclass" else values
