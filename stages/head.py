@@ -22,7 +22,8 @@ def main(fold: str) -> None:
     fitting.fit_all(learner, data, s.head.fits, rates, history, **about)
     checkpoint.save_head(paths.model(fold, "head"), header, head)
     used = hardware.record(Precision(learner.device))
-    training.write("head", fold, history.rows, header, used)
+    found = training.read(head, learner.device, learner.task, data, history)
+    training.write("head", fold, history, found, header, used)
 
 
 if __name__ == "__main__":

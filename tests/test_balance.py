@@ -312,4 +312,4 @@ def test_validation_is_by_the_tasks_own_loss(make_learner):
     [(_, valid)] = data.epochs(["head/0"])
     rows, labels = data.valid
     expected = F.cross_entropy(learner.module(rows), labels).item()
-    assert fitting.evaluate(learner, valid)["valid_loss"] == pytest.approx(expected, rel=1e-6)
+    assert fitting.evaluate(learner, valid)[0]["valid_loss"] == pytest.approx(expected, rel=1e-6)

@@ -16,6 +16,7 @@ from stages.base.unfinished import Kept
 from stages.fit import fitting
 from stages.fit.data import ActivationData
 from stages.fit.fitting import History, Rates
+from stages.fit.sampling import Sampler
 from stages.fit.stepper import Stepper
 from stages.images.loading import chunks
 from stages.model import activations
@@ -134,7 +135,7 @@ def test_scores_are_of_the_whole_set_and_no_mean_of_batches(make_learner):
     data = ActivationData(in_one_view(random_pair(8)), (outputs, targets), 4, seed=1)
     learner = make_learner(nn.Identity(), [[nn.Parameter(torch.zeros(1))]])
     [[_, valid]] = data.epochs(["any"])
-    scores = fitting.evaluate(learner, valid)
+    scores, _ = fitting.evaluate(learner, valid)
     assert scores["accuracy"] == pytest.approx(8 / 11)
     right, wrong = np.log(1 + np.exp(-3)), np.log(1 + np.exp(3))
     assert scores["valid_loss"] == pytest.approx((8 * right + 3 * wrong) / 11)
@@ -243,6 +244,36 @@ def test_validation_sees_the_plain_view():
     assert [(found.tolist(), targets.tolist()) for found, targets in valid] == [
         ([[-1, -1]] * 3, [0, 1, 2])
     ]
+
+
+def test_training_rows_are_seen_in_the_plain_view_as_many_as_validate():
+    [(found, targets)] = in_views().plain()
+    assert found[:, 1].tolist() == [0, 0, 0]
+    assert torch.equal(found[:, 0], targets)
+    assert len(set(targets.tolist())) == 3
+
+
+def test_which_of_them_are_seen_is_a_fair_choice_of_the_seed_alone():
+    def seen(seed):
+        return Sampler(np.arange(40), 0.5, seed).some(3).tolist()
+
+    assert seen(1) == seen(1) == Sampler(np.zeros(40), 0, 1).some(3).tolist()
+    counts = np.bincount([row for seed in range(1000) for row in seen(seed)], minlength=40)
+    share = 3 / 40
+    assert counts / 1000 == pytest.approx(
+        [share] * 40, abs=4.5 * np.sqrt(share * (1 - share) / 1000)
+    )
+    assert Sampler(np.arange(2), 0, 1).some(3).tolist() == [0, 1]
+
+
+def test_the_losses_of_the_last_epoch_and_of_the_best_at_its_size_are_kept():
+    history = History()
+    epochs = [(64, 0.1), (128, 0.5), (128, 0.3), (128, 0.3), (128, 0.4)]
+    for number, (size, loss) in enumerate(epochs):
+        row = {"epoch": number, "size": size, "valid_loss": loss}
+        history.add(row, torch.tensor([loss, number]))
+    assert history.last[1] == 4
+    assert history.best[1] == 2
 
 
 def test_a_last_batch_of_one_joins_the_one_before(make_learner):

@@ -1,6 +1,7 @@
 """Loading: batches depend on their keys, never on who prepares them."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +104,19 @@ def test_a_view_does_not_depend_on_the_batch_it_falls_into(views):
         for size in (2, 6)
     ]
     assert torch.equal(*found)
+
+
+def test_training_rows_are_seen_plainly_as_many_as_validate(data, views):
+    """Four of the five, in the view that validation has of its own."""
+    batches = list(data.plain())
+    rows = [int(target) // 10 for _, targets in batches for target in targets]
+    assert len(rows) == len(set(rows)) == 4
+    assert set(rows) < {0, 2, 3, 5, 8}
+    pixels = torch.cat([found for found, _ in batches]).permute(0, 2, 3, 1).numpy()
+    assert np.array_equal(pixels, [written(views, (i, "")) for i in rows])
+    alone = [pixels.numpy().tobytes() for pixels, _ in batches]
+    more = [pixels.numpy().tobytes() for pixels, _ in replace(data, workers=3).plain()]
+    assert more == alone
 
 
 def test_many_views_are_the_views_one_by_one(views, images):

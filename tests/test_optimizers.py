@@ -121,11 +121,11 @@ def test_a_fit_is_judged_by_the_averages_and_ends_with_them(make_learner):
     module, data = network(), small_data()
     learner = make_learner(module, ema=0.9)
     stepper = Stepper(learner, [0.1])
-    [row] = fitting.fit(stepper, data, Fit(lr=0.1, cycles=1), ["head/0"])
+    [(row, _)] = fitting.fit(stepper, data, Fit(lr=0.1, cycles=1), ["head/0"])
     for parameter, value in zip(module.parameters(), stepper.average.values, strict=True):
         assert torch.equal(parameter, value)
     [(_, valid)] = data.epochs(["head/0"])
-    assert row["valid_loss"] == fitting.evaluate(learner, valid)["valid_loss"]
+    assert row["valid_loss"] == fitting.evaluate(learner, valid)[0]["valid_loss"]
 
 
 # A rate a layer

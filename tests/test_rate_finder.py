@@ -128,7 +128,7 @@ def test_a_search_stops_when_the_loss_explodes(make_learner, data):
 
 
 def test_a_search_stops_at_nan(make_learner, data):
-    task = Task(lambda outputs, targets: outputs.sum() * torch.nan, None, "none", None)
+    task = Task(lambda outputs, targets: outputs.sum() * torch.nan, None, None, "none", None)
     curve = rate_finder.find(make_learner(nn.Linear(6, 2), task=task), data, 1e-5, 10, 50, 10)
     assert len(curve.losses) == 1
 

@@ -17,7 +17,7 @@ from stages.base.errors import UserError
 from stages.base.growing import Growing, GrowingArray
 from stages.base.unfinished import Kept
 from stages.fit.stepper import Stepper
-from stages.model import hardware
+from stages.model import checkpoint, hardware
 from tests.project import edit, run_all, run_stage, write_competition, write_project
 
 LONG = ["resize", "precompute", "head_views", "augment", "progressive", "unfreeze", "tta"]
@@ -146,6 +146,26 @@ def test_with_every_option_on_a_killed_stage_ends_in_the_same_bytes(project, mon
     make_deadly(monkeypatch)
     assert run_with_deaths(project, stage, ["0"]) >= 10  # two epochs of five steps or more
     assert outs(project, stage) == expected
+
+
+def test_what_each_validation_row_lost_outlives_a_kill(project, monkeypatch):
+    """It decides whether a stage overfits. Here too high a rate makes the last epoch worse."""
+
+    def lost():
+        [kept] = (project / "work/checkpoints").iterdir()
+        tensors = checkpoint.load_file(kept / "progress.safetensors")
+        return [tensors[name].numpy().tobytes() for name in ("last", "best")]
+
+    fits = [{"lr": 0.01, "cycles": 2}, {"lr": 100.0, "cycles": 1}]
+    edit(project / "params.yaml", **{"unfreeze.fits": fits})
+    assert run_stage(project, "unfreeze", "0").exit_code == 0
+    expected, written = lost(), outs(project, "unfreeze")
+    assert expected[0] != expected[1]
+    shutil.rmtree(project / "work/checkpoints")
+    make_deadly(monkeypatch)
+    run_with_deaths(project, "unfreeze", ["0"])
+    assert lost() == expected
+    assert outs(project, "unfreeze") == written
 
 
 def test_what_was_finished_but_not_recorded_is_not_done_again(project, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+import torch.nn.functional as F
+from click.testing import CliRunner
 from PIL import Image
 
+from stages.base.settings import Transforms
+from stages.commands import summary
+from stages.fit.sampling import Sampler
+from stages.images.loading import Views, load
+from stages.images.pack import Pack
 from stages.model import checkpoint
 from stages.rows.folds import get_cv_idxs
 from tests.project import CLASSES, TEST, TRAIN, edit, run_all, run_stage, write_competition
 from tests.project import write_project as project
 
+PLAIN = Transforms(augment="none", max_zoom=1.0, rotate=0, lighting=0.0)
 MODELS = ["head", "augment", "progressive", "unfreeze"]
 LATE = ["augment", "progressive", "find_lr_unfreeze", "unfreeze", "tta", "interpret", "submission"]
 
@@ -106,6 +116,44 @@ def test_history_has_a_row_an_epoch(finished: Path) -> None:
     assert history[["train_loss", "valid_loss", "accuracy"]].notna().all(axis=None)
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_training_rows_are_seen_plainly_by_the_model_that_is_kept(copied: Path, ema: float) -> None:
+    """Nine of them, as many as validate, by the checkpoint and by torch's own loss."""
+    edit(copied / "params.yaml", **{"optimizer.ema": ema})
+    run_all(copied, ["0"], ["head", "progressive"])
+    rows = pd.read_csv(copied / "data/folds.csv", dtype={"id": str})
+    train = rows[rows["fold"] != 0].iloc[Sampler(np.zeros(36), 0, seed=42).some(9)]
+    targets = torch.tensor([CLASSES.index(label) for label in train["label"]])
+    pack = Pack(copied / "data/resized")
+    for stage, size in (("head", 32), ("progressive", 48)):
+        views = Views(pack, pack.rows(train["image"]), size, PLAIN, seed=42)
+        [(pixels, _)] = load(views, [[(i, "") for i in range(9)]], 1)
+        network = checkpoint.load_network(
+            model(copied, stage), copied / "data/backbone.safetensors"
+        ).place(torch.device("cpu"), metrics(copied, "progressive", "0")["precision"])
+        with torch.inference_mode():
+            expected = F.cross_entropy(network.eval()(pixels), targets).item()
+        found = metrics(copied, stage, "0")
+        assert found["plain_train_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_stage_says_once_how_it_fits_and_the_summary_in_a_word(copied: Path) -> None:
+    for stage in MODELS:
+        output, found = run_stage(copied, stage, "0").output, metrics(copied, stage, "0")
+        said = f"{stage} {found['reading']}: validation loss {found['valid_loss']:.3g}, "
+        assert output.count(said) == 1
+        assert f"and {found['plain_train_loss']:.3g} on training rows seen plainly: " in output
+    here = Path.cwd()
+    os.chdir(copied)
+    try:
+        lines = CliRunner().invoke(summary.command, catch_exceptions=False).output.splitlines()
+    finally:
+        os.chdir(here)
+    for stage, line in zip(MODELS, lines, strict=False):
+        assert line.split()[2] == stage
+        assert line.endswith(f"  {metrics(copied, stage, '0')['reading']}")
+
+
 def test_a_checkpoint_says_what_it_is(finished: Path) -> None:
     header = checkpoint.read_header(model(finished, "unfreeze"))
     assert header.classes == CLASSES
@@ -131,7 +179,9 @@ def test_a_stage_without_fits_passes_the_model_on(copied: Path) -> None:
     first, last = (checkpoint.load_file(model(copied, s)) for s in ("head", "progressive"))
     assert all((first[name] == last[name]).all() for name in first)
     assert model(copied, "head").read_bytes() == model(copied, "progressive").read_bytes()
-    assert metrics(copied, "progressive", "0")["epochs"] == 0
+    found = metrics(copied, "progressive", "0")
+    assert found["epochs"] == 0
+    assert not {"valid_loss", "plain_train_loss", "reading"} & set(found)
 
 
 OPTIONS = [
@@ -201,6 +251,8 @@ def test_full_trains_on_every_row_and_validates_none(copied: Path) -> None:
     assert len(pd.read_csv(copied / "submissions/submission.csv")) == TEST
     history = pd.read_csv(copied / "data/history/full/head.csv")
     assert history["valid_loss"].isna().all()
+    for stage in MODELS:
+        assert not {"plain_train_loss", "reading"} & set(metrics(copied, stage, "full"))
 
 
 def test_a_fold_taken_out_of_params_is_left_out_though_its_files_remain(copied: Path) -> None:
@@ -216,7 +268,10 @@ def test_workers_and_file_order_change_no_byte(finished: Path, tmp_path: Path) -
     write_competition(backwards, names=list(reversed(range(TRAIN + TEST))))
     folder = project(tmp_path / "p", backwards, folds=[0, 1], **{"runtime.workers": 2})
     run_all(folder, ["0", "1"])
-    for name in ("submissions/submission.csv", "data/models/1/unfreeze.safetensors"):
+    for name in (
+        "submissions/submission.csv", "data/models/1/unfreeze.safetensors",
+        "metrics/1/unfreeze.json",
+    ):  # fmt: skip
         assert (folder / name).read_bytes() == (finished / name).read_bytes(), name
 
 

@@ -29,6 +29,17 @@ def test_multilabel_loss_is_the_mean_over_rows_and_classes(outputs, tags):
     assert float(tasks.of("multilabel").loss(outputs, tags)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_loss_is_the_mean_of_the_rows_losses(outputs, tags):
+    classes, wide = tags[:, 0].long(), tasks.of("regression", [1.0] * 5, [2.0] * 5)
+    for task, targets in [
+        (tasks.of("multiclass"), classes), (tasks.of("multilabel"), tags), (wide, 3 * tags),
+    ]:  # fmt: skip
+        rows = task.row_losses(outputs, targets)
+        alone = [float(task.loss(outputs[[i]], targets[[i]])) for i in range(40)]
+        assert rows.tolist() == pytest.approx(alone, rel=1e-5)
+        assert float(rows.mean()) == pytest.approx(float(task.loss(outputs, targets)), rel=1e-5)
+
+
 def test_f2_is_scikit_learns_at_the_threshold_of_planet(outputs, tags):
     said = 1 / (1 + np.exp(-outputs.numpy())) > 0.2
     tags[3] = 0  # a row without a tag

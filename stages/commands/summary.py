@@ -22,7 +22,8 @@ def command(context: click.Context) -> None:
             found = read(stage, fold)
             shown = {k: v for k, v in found.items() if isinstance(v, float)}
             cells = "".join(f"  {name} {value:<10.5g}" for name, value in shown.items())
-            click.echo(f"fold {fold}  {stage:<12}{cells}".rstrip())
+            reading = found.get("reading", "")
+            click.echo(f"fold {fold}  {stage:<12}{cells}  {reading}".rstrip())
     for name, value in read("submission").items():
         click.echo(f"{name + ':':<20}{value}")
     file = paths.SUBMISSIONS / settings.submission.file

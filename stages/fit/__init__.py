@@ -1,1 +1,1 @@
-"""Fitting: data, layer groups, schedules, steps, and progress that survives a kill."""
+"""Fitting: data, layer groups, schedules, steps, progress that survives a kill, and how it went."""

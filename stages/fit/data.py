@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,6 +41,13 @@ class ActivationData:
         for name in names:
             yield self._training(name, skip), self._validation()
             skip = 0
+
+    def plain(self) -> Iterator[Batch]:
+        """As many rows that are trained on as validate, in their plain view, the first."""
+        views, targets = self.train
+        seen = torch.from_numpy(self.sampler.some(len(self.valid[1])))
+        for rows in chunks(seen, self.batch_size):
+            yield views[rows, 0], targets[rows]
 
     def _training(self, name: str, skip: int) -> Iterator[Batch]:
         views, targets = self.train
@@ -93,12 +100,19 @@ class ImageData:
         self, names: Sequence[str], skip: int = 0
     ) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
         """Training batches in the order and with the views of (seed, name), then validation's."""
-        plain = self._plain()
-        stream = load(self.views, self._stream(names, plain, skip), self.workers)
-        batches = ((pixels, self.targets[[i for i, _ in keys]]) for pixels, keys in stream)
+        plain = self._plain(self.valid)
+        batches = self._load(self._stream(names, plain, skip))
         for _ in names:
             yield take(batches, self.steps - skip), take(batches, len(plain))
             skip = 0
+
+    def plain(self) -> Iterator[Batch]:
+        """As many rows that are trained on as validate, in their plain view."""
+        return self._load(self._plain(self.train[self.sampler.some(len(self.valid))]))
+
+    def _load(self, batches: Iterable[list[Key]]) -> Iterator[Batch]:
+        for pixels, keys in load(self.views, batches, self.workers):
+            yield pixels, self.targets[[i for i, _ in keys]]
 
     def _stream(
         self, names: Sequence[str], plain: list[list[Key]], skip: int
@@ -111,5 +125,5 @@ class ImageData:
             yield from plain
             skip = 0
 
-    def _plain(self) -> list[list[Key]]:
-        return chunks([(int(i), "") for i in self.valid], self.batch_size)
+    def _plain(self, items: np.ndarray) -> list[list[Key]]:
+        return chunks([(int(i), "") for i in items], self.batch_size)

@@ -8,10 +8,11 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from stages.base.errors import UserError
-from stages.fit import schedules
+from stages.fit import reading, schedules
 from stages.fit.stepper import Batch, Learner, Stepper
 
 Row = dict[str, float | int | str | None]
@@ -34,6 +35,10 @@ class Data(Protocol):
         The name and the seed decide order and augmentation; both iterators are to be used up. The
         first `skip` training batches of the first epoch are left out.
         """
+        ...
+
+    def plain(self) -> Iterator[Batch]:
+        """As many rows that are trained on as validate, in their plain view."""
         ...
 
 
@@ -77,11 +82,23 @@ class Rates:
 
 
 class History:
-    """The history of a stage, a row an epoch. progress.py keeps it, and more, on disk."""
+    """The history of a stage, a row an epoch. progress.py keeps it, and more, on disk.
+
+    Beside it the loss of each validation row, (N,): after the `last` epoch, and after the one that
+    was the `best` at its size.
+    """
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self.last = self.best = torch.empty(0)
         self._planned = 0
+
+    def add(self, row: Row, losses: torch.Tensor) -> None:
+        """Take in an epoch, and the loss of each validation row after it."""
+        self.rows.append(row)
+        self.last = losses
+        if len(losses) and reading.lowest(self.rows) is row:
+            self.best = losses.clone()  # a file of tensors takes none twice
 
     def plan(self, epochs: int) -> range:
         """The numbers of a fit's epochs, counted through the stage."""
@@ -119,8 +136,8 @@ def fit_all(
         stepper = Stepper(learner, rates.of(cycles, len(learner.groups)), cycles.weight_decay)
         if not history.enter(stepper):
             continue
-        for row in fit(stepper, data, cycles, names, history.after_step):
-            history.rows.append({"epoch": len(history.rows), **about, **row})
+        for row, losses in fit(stepper, data, cycles, names, history.after_step):
+            history.add({"epoch": len(history.rows), **about, **row}, losses)
             show(history.rows)
             if len(history.rows) - numbers.start - 1 in schedules.cycle_ends([cycles]):
                 history.after_cycle(stepper)
@@ -133,11 +150,11 @@ def fit(
     cycles: schedules.Cycles,
     names: list[str],
     after_step: Callable[[], None] = lambda: None,
-) -> Iterator[Row]:
+) -> Iterator[tuple[Row, torch.Tensor]]:
     """Carry out one fit from where `stepper` is; yields a row of history after each epoch.
 
-    `names` name the epochs; `after_step` is called after each step but an epoch's last, after
-    which the row comes first.
+    Beside it the loss of each validation row. `names` name the epochs; `after_step` is called after
+    each step but an epoch's last, after which the row comes first.
     """
     learner, steps = stepper.learner, data.steps
     schedule = schedules.multipliers(cycles, steps).reshape(len(names), steps)
@@ -158,34 +175,35 @@ def fit(
                     after_step()
             skip = 0
             with stepper.judged():
-                scores = evaluate(learner, valid)
+                scores, losses = evaluate(learner, valid)
             bar.set_postfix(epoch=name, train_loss=f"{stepper.smoothed.value:.4f}")
             highest = float(stepper.rates[-1] * multipliers.max())
-            yield {"lr": highest, "train_loss": stepper.smoothed.value, **scores}
+            yield {"lr": highest, "train_loss": stepper.smoothed.value, **scores}, losses
     stepper.finish()
 
 
-@torch.inference_mode()
-def evaluate(learner: Learner, batches: Iterator[Batch]) -> Row:
+def evaluate(learner: Learner, batches: Iterator[Batch]) -> tuple[Row, torch.Tensor]:
     """Loss and metric over the whole validation set (fastai until April 2018: mean of batches).
 
-    None for both when there are no validation rows.
+    And the loss of each row, (N,). None for both when there are no validation rows.
     """
-    learner.module.eval()
     outputs, targets = predict(learner.module, batches, learner.device)
     task = learner.task
     if not len(targets):
-        return {"valid_loss": None, task.metric: None}
-    return {
+        return {"valid_loss": None, task.metric: None}, torch.empty(0)
+    scores = {
         "valid_loss": float(task.loss(outputs, targets)),
         task.metric: task.score(outputs, targets),
     }
+    return scores, task.row_losses(outputs, targets)
 
 
+@torch.inference_mode()
 def predict(
-    module: Callable[[torch.Tensor], torch.Tensor], batches: Iterator[Batch], device: torch.device
+    module: nn.Module, batches: Iterator[Batch], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Raw outputs (N, C) and targets (N, ...) of all batches, on the CPU."""
+    """Raw outputs (N, C) without dropout and targets (N, ...) of all batches, on the CPU."""
+    module.eval()
     pairs = [(module(x.to(device, non_blocking=True)).cpu(), y) for x, y in batches]
     if not pairs:
         return torch.empty(0, 0), torch.empty(0)

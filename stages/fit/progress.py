@@ -2,8 +2,8 @@
 
 A run that was killed goes on from there to the very bytes of a run that was not: weights and
 BatchNorm statistics, momentum and averages, the place in the schedule and in the epoch, torch's
-random state (dropout, mixup), the smoothed loss and the history. Order and augmentation need no
-state of their own: the seed and the epoch's name decide them.
+random state (dropout, mixup), the smoothed loss, the history and what each validation row lost.
+Order and augmentation need no state of their own: the seed and the epoch's name decide them.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Progress(History):
     def _go_on(self) -> None:
         checkpoint.restore(self.network, self._tensors)
         self.rows = self._place.rows
+        self.last, self.best = (self._tensors.get(name, self.last) for name in ("last", "best"))
         click.echo(f"goes on after {self._place.step} steps of fit {self._place.fit + 1}")
         for count in range(len(self.rows)):
             show(self.rows[: count + 1])
@@ -98,6 +99,7 @@ class Progress(History):
         place = Place(self._fit, stepper.smoothed.count, rows, scaler)
         if place != self._place:
             tensors = checkpoint.tensors_of(self.network, self.trained) | stepper.tensors()
+            tensors |= {"last": self.last, "best": self.best} if len(self.last) else {}
             with self.kept.writing(FILE) as part:
                 checkpoint.write(part, place, tensors)
             self._place = place

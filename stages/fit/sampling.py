@@ -29,6 +29,10 @@ class Sampler:
             self.copies = np.concatenate([np.arange(n) for n in self.times])
             self.length = len(self.copies)
 
+    def some(self, count: int) -> np.ndarray:
+        """Numbers of `count` rows, or of all if there are fewer: (seed, count) decides."""
+        return np.sort(shuffled(self.rows, self.seed, "some")[:count])
+
     def epoch(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers (length,) in order, and beside each which copy of its row it is, from 0."""
         order = shuffled(self.rows, self.seed, name)

@@ -7,6 +7,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import numpy as np
 import pandas as pd
 import torch
@@ -15,17 +16,19 @@ from torch import nn
 from stages.base import paths, records, unfinished
 from stages.base.errors import UserError
 from stages.base.settings import Step
-from stages.fit import fitting, losses, mixing, schedules, snapshots
+from stages.fit import fitting, losses, mixing, reading, schedules, snapshots
 from stages.fit.data import ActivationData, ImageData
-from stages.fit.fitting import Data, Rates, Row
+from stages.fit.fitting import Data, History, Rates
 from stages.fit.groups import every_layer, layer_groups
 from stages.fit.progress import Progress
+from stages.fit.reading import Reading
 from stages.fit.stepper import Learner
 from stages.images.loading import Views, resolve_workers
 from stages.images.pack import Pack
 from stages.model import activations, checkpoint, hardware
 from stages.model.checkpoint import Header
 from stages.model.network import Network
+from stages.model.tasks import Task
 from stages.rows import tables
 
 FEWEST = 2  # rows to train on: BatchNorm has no variance of one
@@ -203,15 +206,41 @@ def train_on_images(
     if cycle_save is not None:
         fits = [fit for step in steps for fit in step.fits]
         snapshots.place(kept, fold, schedules.cycle_ends(fits) if cycle_save else [])
-    write(stage, fold, progress.rows, header, used)
+    device, seen = network.precision.device, data.at(header.size)
+    found = read(network, device, header.trains, seen, progress)
+    write(stage, fold, progress, found, header, used)
     kept.finish()
 
 
-def write(stage: str, fold: str, rows: list[Row], header: Header, used: dict[str, Any]) -> None:
-    """Write a training stage's history and metrics; a stage without fits has neither losses."""
+def read(
+    module: nn.Module, device: torch.device, task: Task, data: Data, history: History
+) -> Reading | None:
+    """The reading of what was trained, with the weights that are kept.
+
+    None where there were no fits, or no row validates.
+    """
+    if not len(history.last):
+        return None
+    outputs, targets = fitting.predict(module, data.plain(), device)
+    rows = task.row_losses(outputs, targets), history.last, history.best
+    return reading.read(*(losses.double().numpy() for losses in rows), history.rows)
+
+
+def write(
+    stage: str, fold: str, history: History, found: Reading | None, header: Header,
+    used: dict[str, Any],
+) -> None:  # fmt: skip
+    """Write a training stage's history and metrics; a stage without fits has no losses.
+
+    What was found by reading them is told in a sentence.
+    """
+    rows = history.rows
     with records.whole(paths.history(fold, stage)) as part:
         table = pd.DataFrame(rows, columns=[*fitting.COLUMNS, header.trains.metric])
         table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
     shown = ("train_loss", "valid_loss", header.trains.metric)
     last = {name: rows[-1][name] for name in shown} if rows else {}
-    records.write_metrics(stage, {"epochs": len(rows), **last, **used}, fold)
+    plain = {"plain_train_loss": found.train, "reading": found.verdict} if found else {}
+    records.write_metrics(stage, {"epochs": len(rows), **last, **plain, **used}, fold)
+    if found:
+        click.echo(found.sentence(stage))

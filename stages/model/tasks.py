@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
 TAGGED = 0.2  # the threshold under which a tag is not given, while training: Planet's best
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Score = Callable[[torch.Tensor, torch.Tensor], float]
 
 
@@ -16,7 +18,8 @@ Score = Callable[[torch.Tensor, torch.Tensor], float]
 class Task:
     """A loss and an activation on raw outputs (N, C), and the metric of the lesson's table."""
 
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    loss: Loss
+    row_losses: Loss  # (N,), of each row: their mean is `loss`
     activation: Callable[[torch.Tensor], torch.Tensor]
     metric: str
     score: Score
@@ -57,17 +60,29 @@ def regression(centre: Sequence[float], spread: Sequence[float]) -> Task:
     def numbers(outputs: torch.Tensor) -> torch.Tensor:
         return outputs * scale.to(outputs.device) + middle.to(outputs.device)
 
+    def near(targets: torch.Tensor) -> torch.Tensor:
+        return (targets - middle.to(targets.device)) / scale.to(targets.device)
+
     def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        near = (targets - middle.to(targets.device)) / scale.to(targets.device)
-        return F.mse_loss(outputs, near)
+        return F.mse_loss(outputs, near(targets))
+
+    def row_losses(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return F.mse_loss(outputs, near(targets), reduction="none").mean(dim=1)
 
     def rmse(outputs: torch.Tensor, targets: torch.Tensor) -> float:
         return float(F.mse_loss(numbers(outputs).double(), targets.double()).sqrt())
 
-    return Task(loss, numbers, "rmse", rmse)
+    return Task(loss, row_losses, numbers, "rmse", rmse)
+
+
+def of_tags(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy of each row, the mean over its tags: (N,)."""
+    return F.binary_cross_entropy_with_logits(outputs, targets, reduction="none").mean(dim=1)
 
 
 TASKS = {
-    "multiclass": Task(F.cross_entropy, softmax, "accuracy", accuracy),
-    "multilabel": Task(F.binary_cross_entropy_with_logits, torch.sigmoid, "f2", f2),
+    "multiclass": Task(
+        F.cross_entropy, partial(F.cross_entropy, reduction="none"), softmax, "accuracy", accuracy
+    ),
+    "multilabel": Task(F.binary_cross_entropy_with_logits, of_tags, torch.sigmoid, "f2", f2),
 }
