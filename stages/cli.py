@@ -5,8 +5,8 @@ from importlib import import_module
 import click
 
 COMMANDS = (
-    "check", "doctor", "look", "summary", "compare", "check-submission", "submit", "ledger",
-    "score", "clean", "schema",
+    "check", "doctor", "look", "views", "plan", "summary", "compare", "check-submission", "submit",
+    "ledger", "score", "clean", "schema",
 )  # fmt: skip
 
 

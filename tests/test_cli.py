@@ -25,8 +25,8 @@ def test_help_lists_the_commands(flag):
     assert result.exit_code == 0
     listed = result.output.partition("Commands:")[2].split("\n")
     assert [line.split()[0] for line in listed if line.strip()] == [
-        "check", "doctor", "look", "summary", "compare", "check-submission", "submit", "ledger",
-        "score", "clean", "schema",
+        "check", "doctor", "look", "views", "plan", "summary", "compare", "check-submission",
+        "submit", "ledger", "score", "clean", "schema",
     ]  # fmt: skip
 
 

@@ -83,11 +83,11 @@ def test_a_wrong_key_is_named_with_the_right_one(tmp_path, text, sentence):
          "optimizer.momentum: expected a number, not 'high'."),
         (swap("momentum: 0.9", "momentum: true"),
          "optimizer.momentum: expected a number, not true."),
-        (swap("batches: 60", "batches: 60.0"),
+        (swap("batches: 40", "batches: 60.0"),
          "find_lr.batches: expected a whole number, not 60.0."),
-        (swap("shorter_side: 96", "shorter_side: true"),
+        (swap("shorter_side: 80", "shorter_side: true"),
          "resize.shorter_side: expected a whole number, not true."),
-        (swap("shorter_side: 96", "shorter_side: 9999"),
+        (swap("shorter_side: 80", "shorter_side: 9999"),
          "resize.shorter_side: expected a number of at most 4096, not 9999."),
         (swap("slug: digits", "slug: 5"), "competition.slug: expected text, not 5."),
         (swap("slug: digits", "slug: ../Digits"),
@@ -139,8 +139,8 @@ def test_a_wrong_value_is_told_with_what_was_expected(tmp_path, text, sentence):
          "head.fits.0.schedule: one_cycle is one; set cycles to 1, cycle_len to its epochs."),
         (swap(HEAD_LR, "{lr: 0.1, cycles: 2, cycle_len: 3, schedule: one_cycle}"),
          "head.fits.0.schedule: one_cycle is one; set cycles to 1, cycle_len to its epochs."),
-        (unfreezing("image_size: 80", "image_size: 128"),
-         "unfreeze.image_size: 128 is above the pack's resize.shorter_side 96; lower the one or "
+        (unfreezing("image_size: 72", "image_size: 128"),
+         "unfreeze.image_size: 128 is above the pack's resize.shorter_side 80; lower the one or "
          "raise the other."),
         (swap("[0.25, 0.5]", "[0.5]"),
          "model.dropout: needs 2 values, one before each linear layer of a head with head_layers "
@@ -197,7 +197,7 @@ def test_a_regression_has_no_classes_to_balance(tmp_path, old, new, key):
 
 
 def test_several_faults_are_a_line_each_in_the_files_order(tmp_path):
-    text = swap("shorter_side: 96", "shorter_side: 2").replace("momentum: 0.9", "momentum: high")
+    text = swap("shorter_side: 80", "shorter_side: 2").replace("momentum: 0.9", "momentum: high")
     text = text.replace(HEAD_LR, "{lr: 0.1, cycle: 5}")
     text = text.replace("  clip: 0.0", "  clip: 0.0\n  clip_: 1")
     assert [line.split(";")[0].split(" expected")[0] for line in told(tmp_path, text)] == [

@@ -1,0 +1,42 @@
+"""`repodium views`: what training and prediction see of an image."""
+
+from __future__ import annotations
+
+import click
+
+from stages.base import params, paths
+from stages.base.errors import UserError
+
+
+@click.command()
+@click.argument("images", nargs=-1)
+def command(images: tuple[str, ...]) -> None:
+    """Show the views of IMAGES that are trained on.
+
+    The plain view and those of the first epochs at each size, then those of TTA, in
+    reports/views.png: the very pixels of the batches. Of three training images if none is named.
+    """
+    from stages.figures import views as figure
+    from stages.images.pack import Pack
+    from stages.learner import sheet
+
+    s = params.read()
+    if not paths.PACK.exists():
+        raise UserError("the images are not resized yet; run `dvc repro resize` first.")
+    pack, lines = Pack(paths.PACK), list(sheet.lines(s))
+    shown = {
+        image: {
+            line.about: dict(zip(map(titled, line.names), line.pixels(pack, image, s), strict=True))
+            for line in lines
+        }
+        for image in sheet.chosen(pack, images)
+    }
+    figure.draw(paths.picture("views"), shown)
+    if mixed := [name for name in ("mixup", "cutmix") if getattr(s.batches, name)]:
+        click.echo(f"note: {' and '.join(mixed)} blends what is shown with other images.")
+    click.echo(f"picture: {paths.picture('views')}; the numbers are those of the epochs.")
+
+
+def titled(name: str) -> str:
+    """The name of a view, above it: augment 0 is that of its first epoch."""
+    return name.replace("/", " ") or "plain"
