@@ -34,10 +34,10 @@ from benchmarks import sets
 from benchmarks.kills import environment
 from stages.base import params, paths
 from stages.base.settings import Settings
-from stages.competition import comparison, out_of_fold
-from stages.competition.comparison import Verdict
-from stages.competition.decisions import Question
-from stages.competition.out_of_fold import Table
+from stages.scoring import comparison, out_of_fold
+from stages.scoring.comparison import Verdict
+from stages.scoring.decisions import Question
+from stages.scoring.out_of_fold import Table
 from tests.project import edit, stages_run
 
 ROOT = Path(__file__).parent.parent
@@ -90,6 +90,10 @@ LATER: dict[str, Changes] = {  # what came after the lesson
     "layer_decay 0.75": {"optimizer.layer_decay": 0.75, "unfreeze.fits.0.lr": 0.03},
     "freeze_batchnorm": {"model.freeze_batchnorm": True},
     "head.views 8": {"head.views": 8},
+    "snapshots' predictions": {"unfreeze.cycle_save": True, "tta.snapshots": "predictions"},
+    "snapshots' weights": {"unfreeze.cycle_save": True, "tta.snapshots": "weights"},
+    "temperature tuned": {"blend.temperature": "tuned"},
+    "clip tuned": {"blend.clip": "tuned"},
 }  # fmt: skip
 CHANCE: dict[str, Changes] = {"another seed: 43": {"seed": 43}, "another seed: 44": {"seed": 44}}
 VARIANTS = STEPS | LATER | CHANCE

@@ -83,7 +83,7 @@ def test_a_wrong_key_is_named_with_the_right_one(tmp_path, text, sentence):
          "optimizer.momentum: expected a number, not 'high'."),
         (swap("momentum: 0.9", "momentum: true"),
          "optimizer.momentum: expected a number, not true."),
-        (swap("batches: 40", "batches: 60.0"),
+        (swap("batches: 50", "batches: 60.0"),
          "find_lr.batches: expected a whole number, not 60.0."),
         (swap("shorter_side: 80", "shorter_side: true"),
          "resize.shorter_side: expected a whole number, not true."),
@@ -250,8 +250,8 @@ def test_a_missing_file_is_named() -> None:
 
 
 def test_an_exponent_is_a_number() -> None:
-    assert "start: 1e-5" in SHIPPED
-    assert params.read(ROOT / "params.yaml").find_lr.start == 0.00001
+    assert "start: 1e-4" in SHIPPED
+    assert params.read(ROOT / "params.yaml").find_lr.start == 0.0001
 
 
 def test_the_shipped_file_has_every_group_and_no_other() -> None:
