@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from stages.interpret import confused, largest_errors, most_confused
+from stages.looking.confused import confused, largest_errors, most_confused
 
 CLASSES = ["a", "b", "c"]
 
