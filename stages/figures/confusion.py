@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from stages.figures import words
 from stages.figures.style import BLUE, INK, figure
 
 LABELLED = 30  # classes up to which names and counts are legible
-CLASSES, PAIRS = 16, 15  # of more: how many of them are drawn, and how many pairs
-LONGEST = 24  # characters of a name
+CLASSES, PAIRS = 14, 12  # of more: how many of them are drawn, and how many pairs
+LONGEST = 28  # characters of a name
 
 
 def draw(path: Path, matrix: np.ndarray, classes: Sequence[str], pairs: np.ndarray) -> None:
@@ -27,22 +28,27 @@ def draw(path: Path, matrix: np.ndarray, classes: Sequence[str], pairs: np.ndarr
         return
     side = max(4.0, min(12.0, 2.5 + 0.45 * len(names)))
     with figure(path, side, side) as sheet:
-        axes = sheet.subplots()
-        axes.set_title("Confusion, validation rows")
-        _matrix(axes, matrix, names, np.arange(len(names)))
+        _title(sheet, "Confusion in the validation rows")
+        _matrix(sheet.subplots(), matrix, names, np.arange(len(names)))
 
 
 def _largest(path: Path, matrix: np.ndarray, names: Sequence[str], pairs: np.ndarray) -> None:
     """The most confused pairs, and the matrix of the classes in them."""
     chosen = involved(pairs, CLASSES)
-    with figure(path, 8, 11.5 if len(pairs) else 1) as sheet:
+    with figure(path, 7, 10 if len(pairs) else 1) as sheet:
         if not len(pairs):
             sheet.text(0.5, 0.5, f"None of {len(names)} classes is confused.", ha="center")
             return
+        _title(sheet, "Most confused in the validation rows")
         bars, axes = sheet.subplots(2, 1, height_ratios=[1, 2])
         _pairs(bars, matrix, pairs[:PAIRS], names)
         axes.set_title(f"The {len(chosen)} most confused of {len(names)} classes")
         _matrix(axes, matrix, names, chosen)
+
+
+def _title(sheet: Figure, text: str) -> None:
+    """Over the names too, for they may take most of the width."""
+    sheet.suptitle(text, x=0.01, ha="left", fontsize=12, weight="bold")
 
 
 def involved(pairs: np.ndarray, most: int) -> np.ndarray:
@@ -59,7 +65,6 @@ def _pairs(axes: Axes, matrix: np.ndarray, pairs: np.ndarray, names: Sequence[st
     axes.invert_yaxis()
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
-    axes.set_title("Most confused in the validation rows")
 
 
 def _matrix(axes: Axes, matrix: np.ndarray, names: Sequence[str], chosen: np.ndarray) -> None:

@@ -8,19 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.figures import words
 from stages.figures.mosaic import Mosaic, mosaic
 from stages.figures.style import GREY
 
 SIDE, GAP, MARGIN = 88, 8, 12  # pixels
-LABEL = 140  # pixels of a line's name
+LABEL = 184  # pixels of a line's name
 UNDER = 16  # pixels of a caption
-LONGEST = 18  # characters of a name
 
 
 @dataclass(frozen=True)
 class Line:
-    """A name, a smaller line under it, images (H, W, 3), and a caption a image or none at all."""
+    """A name, a smaller line under it, images (H, W, 3), and a caption an image or none at all."""
 
     name: str
     about: str
@@ -39,10 +37,11 @@ def draw(path: Path, lines: Sequence[Line], columns: int) -> None:
 
 def _draw(sheet: Mosaic, line: Line, top: int) -> None:
     middle = top + SIDE // 2
-    sheet.write(words.short(line.name, LONGEST), MARGIN, middle - 2, va="bottom", weight="bold")
-    sheet.write(line.about, MARGIN, middle + 2, color=GREY, points=8)
+    room = LABEL - GAP
+    sheet.write(line.name, MARGIN, middle - 2, room, va="bottom", points=10)
+    sheet.write(line.about, MARGIN, middle + 2, room, color=GREY, points=8)
     for column, image in enumerate(line.images):
         sheet.image(image, MARGIN + LABEL + column * (SIDE + GAP), top, SIDE)
     for column, caption in enumerate(line.captions):
         left = MARGIN + LABEL + column * (SIDE + GAP) + SIDE // 2
-        sheet.write(caption, left, top + SIDE + 2, points=8, ha="center")
+        sheet.write(caption, left, top + SIDE + 2, SIDE, points=8, ha="center")

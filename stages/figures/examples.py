@@ -8,14 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.figures import words
 from stages.figures.mosaic import Mosaic, mosaic
 from stages.figures.style import BLUE, GREY, RED
 
-COLUMNS = 4
-SIDE, GAP, MARGIN = 168, 12, 12  # pixels
+COLUMNS = 3
+SIDE, GAP, MARGIN = 230, 14, 12  # pixels
 HEADING, LINE = 34, 17  # pixels high
-LONGEST = 23  # characters of a line under an image
 STEP = SIDE + 3 * LINE + GAP
 
 
@@ -45,7 +43,7 @@ class Section:
 
 
 def draw(path: Path, sections: Sequence[Section]) -> None:
-    """Draw the sections, one below the other, four images in a row."""
+    """Draw the sections, one below the other, three images in a row."""
     width = 2 * MARGIN + COLUMNS * (SIDE + GAP) - GAP
     top = MARGIN
     with mosaic(path, width, 2 * MARGIN + sum(section.height for section in sections)) as sheet:
@@ -55,9 +53,9 @@ def draw(path: Path, sections: Sequence[Section]) -> None:
 
 
 def _section(sheet: Mosaic, section: Section, top: int) -> None:
-    sheet.write(section.title, MARGIN, top, points=11, weight="bold")
+    sheet.write(section.title, MARGIN, top, COLUMNS * SIDE, points=11, weight="bold")
     if not section.examples:
-        sheet.write(section.none, MARGIN, top + HEADING - 6, color=GREY)
+        sheet.write(section.none, MARGIN, top + HEADING - 6, COLUMNS * SIDE, color=GREY)
     for number, example in enumerate(section.examples):
         row, column = divmod(number, COLUMNS)
         _example(sheet, example, MARGIN + column * (SIDE + GAP), top + HEADING + row * STEP)
@@ -68,8 +66,7 @@ def _example(sheet: Mosaic, example: Example, left: int, top: int) -> None:
     lines = {
         f"said {example.said}": BLUE if example.right else RED,
         f"true {example.true}": BLUE,
+        example.name: GREY,
     }
-    below = top + SIDE + 2
     for line, (text, colour) in enumerate(lines.items()):
-        sheet.write(words.short(text, LONGEST), left, below + line * LINE, color=colour)
-    sheet.write(words.end(example.name, LONGEST), left, below + 2 * LINE, points=8, color=GREY)
+        sheet.write(text, left, top + SIDE + 2 + line * LINE, SIDE, color=colour)

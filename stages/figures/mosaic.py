@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
+from stages.figures import words
 from stages.figures.style import INK, LOOK, figure
 
 DPI = LOOK["figure.dpi"]
@@ -28,11 +29,17 @@ class Mosaic:
         across, down = left + (side - width) // 2, top + (side - height) // 2
         self._sheet.figimage(found, across, self._height - down - height, origin="upper")
 
-    def write(self, text: str, left: int, top: int, points: float = 9, **style: str) -> None:
-        """Write a text, its upper left corner here unless `ha` and `va` say otherwise."""
-        style = {"ha": "left", "va": "top", "color": INK} | style
+    def write(
+        self, text: str, left: int, top: int, width: int, points: float = 9, **style: str
+    ) -> None:
+        """Write a line, cut where it is wider than so many pixels.
+
+        Its upper left corner is here unless `ha` and `va` say otherwise.
+        """
+        style = {"ha": "left", "va": "top", "color": INK, "weight": "normal"} | style
+        shown = words.fitted(text, width / DPI, points, style["weight"])
         x, y = left / self._width, 1 - top / self._height
-        self._sheet.text(x, y, text, fontsize=points, **style)
+        self._sheet.text(x, y, shown, fontsize=points, **style)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-COLUMNS = 7  # images of a line
+COLUMNS = 6  # images of a line
 MOST = 12  # lines
 
 
@@ -26,10 +26,10 @@ class Line:
 def of_classes(flags: np.ndarray, classes: Sequence[str]) -> list[Line]:
     """A line a class from flags (N, C), the most frequent on top; of many both ends.
 
-    Then one of the rows that have no class, if there are any.
+    A class without images has none. Then one of the rows that have no class, if there are any.
     """
     counts = flags.sum(axis=0)
-    order = np.argsort(-counts, kind="stable")
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     if len(order) > MOST:
         order = np.r_[order[: MOST // 2], order[-(MOST // 2) :]]
     found = [_line(classes[column], np.flatnonzero(flags[:, column])) for column in order]
@@ -50,8 +50,8 @@ def of_numbers(numbers: np.ndarray, names: Sequence[str]) -> Iterator[Line]:
         shown = order[spread(len(order), lines * COLUMNS)]
         for start in range(0, len(shown), COLUMNS):
             rows = shown[start : start + COLUMNS]
-            about = f"{column[rows[0]]:g} to {column[rows[-1]]:g}"
-            yield Line(name, about, rows, [f"{number:g}" for number in column[rows]])
+            ends = f"{column[rows[0]]:g} to {column[rows[-1]]:g}"
+            yield Line(ends, name, rows, [f"{number:g}" for number in column[rows]])
 
 
 def spread(count: int, most: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from stages.looking.confused import SAID
 
-SHOWN = 8  # rows of each kind
+SHOWN = 6  # rows of each kind
 
 
 @dataclass(frozen=True)

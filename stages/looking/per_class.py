@@ -32,12 +32,12 @@ def of_classes(truth: np.ndarray, values: np.ndarray, classes: list[str]) -> pd.
     return table.sort_values("f1", kind="stable", ignore_index=True)
 
 
-def _aucs(true: np.ndarray, values: np.ndarray) -> list[float]:
+def _aucs(true: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The area under the ROC curve of each column; NaN where the truth is all alike."""
-    return [
-        metrics.auc(flags[:, None].astype(int), column[:, None]) if len(set(flags)) > 1 else np.nan
-        for flags, column in zip(true.T, values.T, strict=True)
-    ]
+    found = np.full(true.shape[1], np.nan)
+    for column in np.flatnonzero(true.any(axis=0) & ~true.all(axis=0)):
+        found[column] = metrics.auc(true[:, [column]].astype(int), values[:, [column]])
+    return found
 
 
 def of_numbers(truth: np.ndarray, values: np.ndarray, names: list[str]) -> pd.DataFrame:
