@@ -1,6 +1,8 @@
 """The first look: what headers say, what they advise, and the contact sheet."""
 
 import io
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from stages.competition.archive import Archive
 from stages.figures import contact as figure
 from stages.figures.mosaic import mosaic
 from stages.looking import advice, contact, headers
+from tests.project import run_stage, write_project
 
 
 def saved(mode: str, size: tuple[int, int], kind: str) -> bytes:
@@ -155,3 +158,45 @@ def test_a_contact_sheet_is_the_same_each_time_whatever_the_names(tmp_path: Path
     for file in files:
         figure.draw(file, lines, contact.COLUMNS)
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+OF_TASK = {
+    "multiclass": ({}, ["cat", "dog"], ["cat", "dog", "cat", "cat"]),
+    "multilabel": ({"competition.label_separator": " "}, ["sea", "sky"], ["sea", "", "sea\tsky", ""]),
+    "regression": ({"competition.metric": "rmse"}, ["price"], ["4", "-2.5", "11", "3"]),
+}  # fmt: skip
+ABOUT = {
+    "multiclass": {"classes": 2, "rarest_class": 1, "commonest_class": 3},
+    "multilabel": {"classes": 2, "rarest_class": 1, "commonest_class": 2},
+    "regression": {"lowest": -2.5, "highest": 11.0},
+}
+
+
+@pytest.mark.parametrize("task", OF_TASK)
+def test_the_stage_looks_at_each_task(tmp_path, make_pack, task):
+    changes, classes, labels = OF_TASK[task]
+    folder = write_project(
+        tmp_path / "p", Path("unused"), **{"competition.task": task} | changes,
+    )  # fmt: skip
+    names = [f"{i}.jpg" for i in range(6)]
+    make_pack({name: np.full((60, 90, 3), 77, np.uint8) for name in names})
+    (folder / "data/raw").mkdir(parents=True)
+    shutil.move(tmp_path / "pack", folder / "data/resized")
+    for i, name in enumerate(names):
+        mode = "L" if i == 5 else "RGB"
+        (folder / "data/raw" / name).write_bytes(saved(mode, (60 + i, 300), "JPEG"))
+    rows = pd.DataFrame({"id": names[:4], "image": names[:4], "fold": 0, "label": labels})
+    rows.to_csv(folder / "data/screened.csv", index=False)
+    rows[["id"]].assign(image=names[2:]).tail(2).to_csv(folder / "data/test.csv", index=False)
+    counts = [sum(name in label.split("\t") for label in labels) for name in classes]
+    known = pd.DataFrame({"class": classes, "rows": counts})
+    known.to_csv(folder / "data/classes.csv", index=False)
+    output = run_stage(folder, "explore").output
+    advised = (folder / "reports/advice.txt").read_text()
+    assert advised in output
+    assert "goes with the originals' shorter side, 62.5 px in the median" in advised
+    found = json.loads((folder / "metrics/explore.json").read_text())
+    assert found == {"train_images": 4, "test_images": 2, **ABOUT[task], "median_width": 62.5,
+                     "median_height": 300.0, "format_JPEG": 6, "mode_RGB": 5, "mode_L": 1}  # fmt: skip
+    for picture in ("classes", "sizes", "contact"):
+        assert Image.open(folder / f"reports/{picture}.png").size[0] > 500
