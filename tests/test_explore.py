@@ -162,7 +162,9 @@ def test_a_contact_sheet_is_the_same_each_time_whatever_the_names(tmp_path: Path
 
 OF_TASK = {
     "multiclass": ({}, ["cat", "dog"], ["cat", "dog", "cat", "cat"]),
-    "multilabel": ({"competition.label_separator": " "}, ["sea", "sky"], ["sea", "", "sea\tsky", ""]),
+    "multilabel": (
+        {"competition.label_separator": " "}, ["sea", "sky"], ["sea", "", "sea\tsky", ""],
+    ),
     "regression": ({"competition.metric": "rmse"}, ["price"], ["4", "-2.5", "11", "3"]),
 }  # fmt: skip
 ABOUT = {
@@ -175,9 +177,7 @@ ABOUT = {
 @pytest.mark.parametrize("task", OF_TASK)
 def test_the_stage_looks_at_each_task(tmp_path, make_pack, task):
     changes, classes, labels = OF_TASK[task]
-    folder = write_project(
-        tmp_path / "p", Path("unused"), **{"competition.task": task} | changes,
-    )  # fmt: skip
+    folder = write_project(tmp_path / "p", Path("unused"), **{"competition.task": task} | changes)
     names = [f"{i}.jpg" for i in range(6)]
     make_pack({name: np.full((60, 90, 3), 77, np.uint8) for name in names})
     (folder / "data/raw").mkdir(parents=True)
@@ -196,7 +196,7 @@ def test_the_stage_looks_at_each_task(tmp_path, make_pack, task):
     assert advised in output
     assert "goes with the originals' shorter side, 62.5 px in the median" in advised
     found = json.loads((folder / "metrics/explore.json").read_text())
-    assert found == {"train_images": 4, "test_images": 2, **ABOUT[task], "median_width": 62.5,
-                     "median_height": 300.0, "format_JPEG": 6, "mode_RGB": 5, "mode_L": 1}  # fmt: skip
+    images = {"train_images": 4, "test_images": 2, "median_width": 62.5, "median_height": 300.0}
+    assert found == images | ABOUT[task] | {"format_JPEG": 6, "mode_RGB": 5, "mode_L": 1}
     for picture in ("classes", "sizes", "contact"):
         assert Image.open(folder / f"reports/{picture}.png").size[0] > 500
