@@ -80,7 +80,7 @@ def draw_calibration(task: str, table: Table, truth: np.ndarray) -> dict[str, fl
     """Draw how often what was said is so; the expected calibration error."""
     curve = reliability.curve(*reliability.claims(task, truth, table.predicted))
     error = reliability.error(curve) if len(curve) else None
-    what = CASES[task] if len(table.rows) else "No row was validated."
+    what = CASES[task] if len(table.rows) else examples.NO_ROW
     calibration.draw(paths.picture("calibration"), curve, reliability.BINS, error, what)
     return {} if error is None else {"calibration_error": error}
 

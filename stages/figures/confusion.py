@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.figures import words
-from stages.figures.style import BLUE, INK, figure
+from stages.figures.style import BLUE, GREY, INK, figure
 
 LABELLED = 30  # classes up to which names and counts are legible
 CLASSES, PAIRS = 14, 12  # of more: how many of them are drawn, and how many pairs
@@ -23,22 +23,30 @@ def draw(path: Path, matrix: np.ndarray, classes: Sequence[str], pairs: np.ndarr
     `pairs` (P, 2) are the classes that are confused, true and said, the most frequent first.
     """
     names = [words.short(name, LONGEST) for name in classes]
-    if len(classes) > LABELLED:
+    if not matrix.any():
+        _sentence(path, "No validated row has a class.")
+    elif len(classes) > LABELLED:
         _largest(path, matrix, names, pairs)
-        return
-    side = max(4.0, min(12.0, 2.5 + 0.45 * len(names)))
-    with figure(path, side, side) as sheet:
-        _title(sheet, "Confusion in the validation rows")
-        _matrix(sheet.subplots(), matrix, names, np.arange(len(names)))
+    else:
+        side = max(4.0, min(12.0, 2.5 + 0.45 * len(names)))
+        with figure(path, side, side) as sheet:
+            _title(sheet, "Confusion in the validation rows")
+            _matrix(sheet.subplots(), matrix, names, np.arange(len(names)))
+
+
+def _sentence(path: Path, text: str) -> None:
+    """A picture without a matrix."""
+    with figure(path, 5, 1) as sheet:
+        sheet.text(0.5, 0.5, text, color=GREY, ha="center", va="center")
 
 
 def _largest(path: Path, matrix: np.ndarray, names: Sequence[str], pairs: np.ndarray) -> None:
     """The most confused pairs, and the matrix of the classes in them."""
     chosen = involved(pairs, CLASSES)
-    with figure(path, 7, 10 if len(pairs) else 1) as sheet:
-        if not len(pairs):
-            sheet.text(0.5, 0.5, f"None of {len(names)} classes is confused.", ha="center")
-            return
+    if not len(pairs):
+        _sentence(path, f"None of the {len(names)} classes is taken for another.")
+        return
+    with figure(path, 7, 10) as sheet:
         _title(sheet, "Most confused in the validation rows")
         bars, axes = sheet.subplots(2, 1, height_ratios=[1, 2])
         _pairs(bars, matrix, pairs[:PAIRS], names)

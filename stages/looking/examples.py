@@ -14,6 +14,7 @@ import numpy as np
 from stages.looking.confused import SAID
 
 SHOWN = 6  # rows of each kind
+NO_ROW = "No row was validated."
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,15 @@ def of_task(task: str, truth: np.ndarray, values: np.ndarray) -> list[Kind]:
     if task == "regression":
         error = np.abs(values - truth).max(axis=1, initial=0)
         return [
-            Kind("Largest errors", first(-error), "No row was validated."),
-            Kind("Smallest errors", first(error), "No row was validated."),
+            Kind("Largest errors", first(-error), NO_ROW),
+            Kind("Smallest errors", first(error), NO_ROW),
         ]
     true, right = of_truth(truth, values), is_right(truth, values)
     wrong = f"Most wrong, of {(~right).sum()} wrong rows in {len(right)}"
     return [
-        Kind(wrong, first(true, ~right), "No row is wrong." if len(right) else "No row at all."),
-        Kind("Most right", first(-true, right), "No row is right."),
-        Kind("Most unsure", first(-doubt(truth, values)), "No row was validated."),
+        Kind(wrong, first(true, ~right), "No row is wrong." if len(right) else NO_ROW),
+        Kind("Most right", first(-true, right), "No row is right." if len(right) else NO_ROW),
+        Kind("Most unsure", first(-doubt(truth, values)), NO_ROW),
     ]
 
 
