@@ -1,40 +1,37 @@
 """explore: what the competition's images and labels look like, before anything is trained."""
 
-import io
+from collections.abc import Iterator
+from types import SimpleNamespace
 
+import click
+import numpy as np
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
 from stages.base import command, params, paths, records
-from stages.base.errors import UserError
 from stages.competition.archive import Archive
+from stages.figures import contact as figure
 from stages.figures import overview
+from stages.images.pack import Pack
+from stages.looking import advice, contact, headers
 from stages.rows import cells, tables
 
 
 @command.stage("explore")
 def main() -> None:
-    """Count the classes and measure the images."""
+    """Count the classes, measure the images, draw a contact sheet, and say what that advises."""
     s = params.load("explore")
-    archive = Archive(paths.RAW)
     rows, test = tables.read(paths.SCREENED), tables.read(paths.TEST)
-    names = [*rows["image"], *test["image"]]
-    sizes = pd.DataFrame(
-        [size(archive, n) for n in tqdm(names, "explore", unit="image", disable=None)],
-        columns=["width", "height"],
-    )
-    overview.draw_sizes(paths.picture("sizes"), sizes, s.resize.shorter_side)
-    records.write_metrics(
-        "explore",
-        {
-            "train_images": len(rows),
-            "test_images": len(test),
-            **explore_labels(rows, s.competition.task),
-            "median_width": float(sizes["width"].median()),
-            "median_height": float(sizes["height"].median()),
-        },
-    )
+    names = tqdm([*rows["image"], *test["image"]], "explore", unit="image", disable=None)
+    found = headers.read(Archive(paths.RAW), names)
+    overview.draw_sizes(paths.picture("sizes"), found, s.resize.shorter_side)
+    draw_contact(rows, s.competition.task)
+    labels = explore_labels(rows, s.competition.task)
+    said = "".join(f"{line}\n" for line in advised(found, len(rows), s))
+    records.write_text(paths.ADVICE, said)
+    click.echo(said, nl=False)
+    about = {"train_images": len(rows), "test_images": len(test), **labels}
+    records.write_metrics("explore", about | of_images(found))
 
 
 def explore_labels(rows: pd.DataFrame, task: str) -> dict[str, float]:
@@ -50,17 +47,39 @@ def explore_labels(rows: pd.DataFrame, task: str) -> dict[str, float]:
     return {"classes": len(counts), **extremes}
 
 
-def size(archive: Archive, name: str) -> tuple[int, int]:
-    """Width and height of an image, from its header alone.
+def of_images(found: pd.DataFrame) -> dict[str, float]:
+    """The median size, and how many images are of each format and mode."""
+    medians = {f"median_{side}": float(found[side].median()) for side in ("width", "height")}
+    return medians | headers.counts(found)
 
-    Raises:
-        UserError: the file is not an image.
 
-    """
-    try:
-        return Image.open(io.BytesIO(archive.read(name))).size
-    except OSError as error:
-        raise UserError(f"{name} is not a readable image: {error}.") from None
+def draw_contact(rows: pd.DataFrame, task: str) -> None:
+    """Draw a contact sheet from the pack."""
+    classes, pack = tables.classes(paths.CLASSES), Pack(paths.PACK)
+    truth, images = cells.targets(rows["label"], classes, task), rows["image"]
+    if task == "regression":
+        lines = contact.of_numbers(truth, classes)
+    else:
+        one = task == "multiclass"
+        flags = truth[:, None] == np.arange(len(classes)) if one else truth > 0
+        lines = contact.of_classes(flags, classes)
+    drawn = [
+        figure.Line(
+            line.name, line.about,
+            [pack.image(place) for place in pack.rows(images.iloc[line.rows])], line.captions,
+        )
+        for line in lines
+    ]  # fmt: skip
+    figure.draw(paths.picture("contact"), drawn, contact.COLUMNS)
+
+
+def advised(found: pd.DataFrame, training: int, s: SimpleNamespace) -> Iterator[str]:
+    """The sentences; of the headers, the first are those of the training images."""
+    yield from advice.of_sizes(found, s.resize.shorter_side, s.unfreeze.image_size)
+    yield from advice.of_kinds(found[:training], found[training:])
+    if s.competition.task != "regression":
+        classes = tables.read(paths.CLASSES).set_index("class")["rows"].astype(int)
+        yield from advice.of_classes(classes)
 
 
 if __name__ == "__main__":

@@ -1,81 +1,93 @@
-"""interpret: what the model confuses, from the out-of-fold predictions."""
+"""interpret: what the model gets wrong and right, from the out-of-fold predictions."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from stages.base import command, params, paths, records
 from stages.figures import confusion, scatter
+from stages.figures import examples as images
+from stages.figures import reliability as calibration
+from stages.images.pack import Pack
+from stages.looking import captions, confused, examples, per_class, reliability
 from stages.scoring import out_of_fold
+from stages.scoring.out_of_fold import Table
 
-SAID = 0.5  # the probability above which a tag counts as said
-NOTHING = "nothing"
+CASES = {
+    "multiclass": "the likeliest class",
+    "multilabel": "all tags",
+    "regression": "Numbers have no probability to calibrate.",
+}
 
 
 @command.stage("interpret")
 def main() -> None:
-    """Draw the confusion matrix, or what was said against what is true, and list the worst."""
+    """Draw and list what is confused, rows worth seeing, each class's scores, the calibration."""
     s = params.load("interpret")
-    task, picture = s.competition.task, paths.picture("confusion")
-    table = out_of_fold.load(paths.OUT_OF_FOLD)
-    rows, classes, values = table.rows, table.classes, table.predicted
+    task, table = s.competition.task, out_of_fold.load(paths.OUT_OF_FOLD)
     truth = table.truth(task)
+    found = draw_confused(task, table, truth)
+    draw_examples(task, table, truth)
+    write(paths.PER_CLASS, scores(task, table, truth))
+    found |= draw_calibration(task, table, truth)
+    records.write_metrics("interpret", {"rows": len(table.rows), **found})
+
+
+def draw_confused(task: str, table: Table, truth: np.ndarray) -> dict[str, int]:
+    """Draw the confusion matrix, or what was said against what is true; list the worst."""
+    picture, values, classes = paths.picture("confusion"), table.predicted, table.classes
     if task == "regression":
         scatter.draw(picture, truth, values, classes)
-        worst, wrong = largest_errors(rows["id"], truth, values), {}
+        worst = confused.largest_errors(table.rows["id"], truth, values)
+        found = {}
     else:
-        matrix, names = confused(task, truth, values, classes)
-        confusion.draw(picture, matrix, names)
-        worst = most_confused(matrix, names)
-        wrong = {"wrong": int(matrix.sum() - np.trace(matrix)), "pairs": len(worst)}
-    table = worst.to_csv(index=False, lineterminator="\n", float_format="%.6g")
-    records.write_text(picture.with_name("most_confused.csv"), table)
-    records.write_metrics("interpret", {"rows": len(rows), **wrong})
+        matrix, names = confused.confused(task, truth, values, classes)
+        confusion.draw(picture, matrix, names, confused.pairs(matrix))
+        worst = confused.most_confused(matrix, names)
+        found = {"wrong": int(matrix.sum() - np.trace(matrix)), "pairs": len(worst)}
+    write(paths.MOST_CONFUSED, worst)
+    return found
 
 
-def confused(
-    task: str, truth: np.ndarray, values: np.ndarray, classes: list[str]
-) -> tuple[np.ndarray, list[str]]:
-    """The confusion matrix, rows true and columns said, and the names of both.
-
-    Several labels an image: what is missed stands against what is said instead, or `nothing`.
-    """
-    if task == "multiclass":
-        matrix = np.zeros((len(classes), len(classes)), dtype=int)
-        np.add.at(matrix, (truth, values.argmax(axis=1)), 1)
-        return matrix, classes
-    true, said = truth > 0, values > SAID
-    missed, extra = _or_nothing(true & ~said), _or_nothing(said & ~true)
-    matrix = missed.T @ extra
-    matrix[-1, -1] = 0
-    matrix[np.diag_indices(len(classes))] = (true & said).sum(axis=0)
-    return matrix, [*classes, NOTHING]
-
-
-def _or_nothing(flags: np.ndarray) -> np.ndarray:
-    """Flags (N, C) with a last column for rows that have none."""
-    return np.column_stack([flags, ~flags.any(axis=1)]).astype(int)
+def draw_examples(task: str, table: Table, truth: np.ndarray) -> None:
+    """Draw the rows that are most wrong, most right and most unsure."""
+    pack, values = Pack(paths.PACK), table.predicted
+    right = examples.is_right(truth, values) if task != "regression" else None
+    sections = []
+    for kind in examples.of_task(task, truth, values):
+        places = pack.rows(table.rows["image"].iloc[kind.rows])
+        shown = [
+            images.Example(
+                pack.image(place),
+                *captions.of_row(task, truth, values, table.classes, row),
+                right=right is None or bool(right[row]),
+                name=table.rows["id"].iloc[row],
+            )
+            for place, row in zip(places, kind.rows, strict=True)
+        ]
+        sections.append(images.Section(kind.title, shown, kind.none))
+    images.draw(paths.picture("images"), sections)
 
 
-def most_confused(matrix: np.ndarray, classes: list[str]) -> pd.DataFrame:
-    """Confused pairs of classes (pair, truth, said, count), the most frequent first."""
-    off = matrix - np.diag(np.diag(matrix))
-    order = np.argsort(-off, axis=None, kind="stable")[: np.count_nonzero(off)]
-    true, said = np.unravel_index(order, off.shape)
-    pairs = [
-        (f"{classes[t]} as {classes[s]}", classes[t], classes[s], off[t, s])
-        for t, s in zip(true, said, strict=True)
-    ]
-    return pd.DataFrame(pairs, columns=["pair", "truth", "said", "count"])
+def scores(task: str, table: Table, truth: np.ndarray) -> pd.DataFrame:
+    """The scores of each class, or number, the worst first."""
+    of = per_class.of_numbers if task == "regression" else per_class.of_classes
+    return of(truth, table.predicted, table.classes)
 
 
-def largest_errors(ids: pd.Series, truth: np.ndarray, values: np.ndarray) -> pd.DataFrame:
-    """The images with the largest errors, in the same columns; `count` is the error's size."""
-    error = np.abs(values - truth)
-    rows = np.argsort(-error.max(axis=1, initial=0), kind="stable")[:20]
-    column = error[rows].argmax(axis=1)
-    found = {"truth": truth[rows, column], "said": values[rows, column]}
-    table = pd.DataFrame({"pair": ids.iloc[rows].to_numpy(), **found})
-    return table.assign(count=error[rows, column])
+def draw_calibration(task: str, table: Table, truth: np.ndarray) -> dict[str, float]:
+    """Draw how often what was said is so; the expected calibration error."""
+    curve = reliability.curve(*reliability.claims(task, truth, table.predicted))
+    error = reliability.error(curve) if len(curve) else None
+    what = CASES[task] if len(table.rows) else examples.NO_ROW
+    calibration.draw(paths.picture("calibration"), curve, reliability.BINS, error, what)
+    return {} if error is None else {"calibration_error": error}
+
+
+def write(path: Path, table: pd.DataFrame) -> None:
+    """Write a table, six significant digits."""
+    records.write_text(path, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
 ROOMS = {  # each imports from those before it alone
     "base": 0, "rows": 1, "images": 1, "scoring": 2, "figures": 2, "competition": 3, "copies": 4,
-    "model": 4, "fit": 5, "learner": 6, "commands": 8,
+    "looking": 4, "model": 4, "fit": 5, "learner": 6, "commands": 8,
 }  # fmt: skip
 STAGE = 7
 
@@ -160,7 +160,10 @@ EDITS = {
     "tta views": ({"tta.augmented": 3}, END),
     "snapshots": ({"unfreeze.cycle_save": True}, ["unfreeze", *END]),
     "unfreeze rates": ({"unfreeze.fits": [{"lr": 0.003, "cycles": 1}]}, ["unfreeze", *END]),
-    "unfreeze size": ({"unfreeze.image_size": 40}, ["find_lr_unfreeze", "unfreeze", *END]),
+    "unfreeze size": (
+        {"unfreeze.image_size": 40},
+        ["explore", "find_lr_unfreeze", "unfreeze", *END],
+    ),
     "finder": ({"find_lr.end": 5.0}, ["find_lr_head", "find_lr_unfreeze"]),
     "group ratio": ({"find_lr.group_ratio": 3}, ["find_lr_head", *TRAINING[2:], *END]),
     "progressive size": (
@@ -192,7 +195,7 @@ EDITS = {
         ["split", "screen", "explore", "duplicates", "find_lr_head", *AFTER_HEAD],
     ),
     "bad images": ({"screen.bad_images": "quarantine"}, ["split", "screen"]),
-    "quality": ({"resize.quality": 80}, ["resize", *ACTIVATIONS]),
+    "quality": ({"resize.quality": 80}, ["resize", "explore", *ACTIVATIONS]),
     "architecture": ({"model.architecture": "test_resnet"}, ["backbone", *ACTIVATIONS]),
     "pool": ({"model.pool": "avg"}, ACTIVATIONS),
     "copies": ({"duplicates.cosine": 0.9}, ["duplicates"]),

@@ -28,7 +28,10 @@ from tests.project import write_project as project
 
 PLAIN = Transforms(augment="none", max_zoom=1.0, rotate=0, lighting=0.0)
 MODELS = ["head", "augment", "progressive", "unfreeze"]
-LATE = ["augment", "progressive", "find_lr_unfreeze", "unfreeze", "tta", "interpret", "submission"]
+LATE = [
+    "augment", "progressive", "find_lr_unfreeze", "unfreeze", "tta", "blend", "interpret",
+    "submission",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +260,7 @@ def test_full_trains_on_every_row_and_validates_none(copied: Path) -> None:
 
 def test_a_fold_taken_out_of_params_is_left_out_though_its_files_remain(copied: Path) -> None:
     edit(copied / "params.yaml", folds=[0])
-    run_all(copied, [], ["submission"])
+    run_all(copied, [], ["blend", "submission"])
     one = pd.read_csv(copied / "data/predictions/0/test.csv", dtype={"id": str}).set_index("id")
     got = pd.read_csv(copied / "submissions/submission.csv", dtype={"id": str}).set_index("id")
     np.testing.assert_allclose(got[CLASSES], one.loc[got.index, CLASSES], atol=1e-8)

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
-from stages.figures.style import BLUE, RED, picture
+from stages.figures import words
+from stages.figures.style import BLUE, RED, figure, picture
 
+LONGEST = 30  # characters of a name
+BINS = 40  # of a histogram
 NAMED = 40  # classes up to which every bar has its name
 
 
@@ -21,7 +25,9 @@ def draw_counts(path: Path, counts: pd.Series) -> None:
         axes.set_title(f"Training images a class ({len(counts)} classes)")
         axes.set_xlabel("images")
         if len(counts) <= NAMED:
-            axes.set_yticks(range(len(counts)), counts.index)
+            axes.set_yticks(
+                range(len(counts)), [words.short(name, LONGEST) for name in counts.index]
+            )
         else:
             axes.set_yticks([])
 
@@ -29,21 +35,34 @@ def draw_counts(path: Path, counts: pd.Series) -> None:
 def draw_numbers(path: Path, numbers: np.ndarray, names: list[str]) -> None:
     """Draw the histogram of each column of a regression's numbers (N, T)."""
     with picture(path) as axes:
-        axes.hist(numbers, bins=40, label=names)
+        axes.hist(numbers, bins=BINS, label=names)
         axes.set_title(f"Numbers of the {len(numbers)} training images")
         axes.set_ylabel("images")
         axes.legend(frameon=False)
 
 
 def draw_sizes(path: Path, sizes: pd.DataFrame, shorter_side: int) -> None:
-    """Draw width against height of every image, and the side that the pack reduces them to."""
-    with picture(path, 6, 6) as axes:
-        axes.scatter(sizes["width"], sizes["height"], s=12, color=BLUE, alpha=0.3, linewidths=0)
-        axes.axvline(shorter_side, color=RED, linewidth=1, label=f"shorter side {shorter_side}")
-        axes.axhline(shorter_side, color=RED, linewidth=1)
-        axes.set_title(f"Image sizes, {len(sizes)} images")
-        axes.set_xlabel("width, pixels")
-        axes.set_ylabel("height, pixels")
-        axes.set_xlim(left=0)
-        axes.set_ylim(bottom=0)
-        axes.legend(frameon=False)
+    """Draw width against height of every image, a histogram of each beside, and the pack's side."""
+    longest = 1.05 * max(shorter_side, sizes[["width", "height"]].max(axis=None))
+    bins = np.linspace(0, longest, BINS + 1)
+    with figure(path, 6, 6) as sheet:
+        grid = sheet.add_gridspec(2, 2, width_ratios=[4, 1], height_ratios=[1, 4])
+        both = sheet.add_subplot(grid[1, 0])
+        _sizes(both, sizes, shorter_side)
+        both.set(xlim=(0, longest), ylim=(0, longest))
+        widths = sheet.add_subplot(grid[0, 0], sharex=both)
+        widths.hist(sizes["width"], bins, color=BLUE)
+        widths.set(title=f"Image sizes, {len(sizes)} images", ylabel="images")
+        heights = sheet.add_subplot(grid[1, 1], sharey=both)
+        heights.hist(sizes["height"], bins, color=BLUE, orientation="horizontal")
+        heights.set_xlabel("images")
+        for beside, axis in ((widths, "x"), (heights, "y")):
+            beside.tick_params(axis=axis, labelbottom=axis == "y", labelleft=axis == "x")
+
+
+def _sizes(axes: Axes, sizes: pd.DataFrame, shorter_side: int) -> None:
+    axes.scatter(sizes["width"], sizes["height"], s=12, color=BLUE, alpha=0.3, linewidths=0)
+    axes.axvline(shorter_side, color=RED, linewidth=1, label=f"shorter side {shorter_side}")
+    axes.axhline(shorter_side, color=RED, linewidth=1)
+    axes.set(xlabel="width, pixels", ylabel="height, pixels")
+    axes.legend(frameon=False)

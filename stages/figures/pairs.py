@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import SubFigure
 
+from stages.figures import words
 from stages.figures.style import INK, RED, figure
 
 COLUMNS = 2
@@ -44,12 +45,5 @@ def _draw(place: SubFigure, pair: Pair) -> None:
     ):
         axes.imshow(image)
         axes.axis("off")
-        axes.set_title(f"{_short(what)}\n{_end(name)}", fontsize=8, weight="normal", loc="center")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-
-
-def _end(name: str) -> str:
-    return name if len(name) <= LONGEST else f"...{name[3 - LONGEST :]}"
+        title = f"{words.short(what, LONGEST)}\n{words.end(name, LONGEST)}"
+        axes.set_title(title, fontsize=8, weight="normal", loc="center")

@@ -47,7 +47,7 @@ class Table:
 
     def of(self, images: pd.Series, classes: list[str]) -> Table:
         """The same of these images alone, in their order, the classes in this order."""
-        place = pd.Series(range(len(self.rows)), index=self.rows["image"])[images].to_numpy()
+        place = pd.Series(range(len(self.rows)), index=self.rows["image"])[images].to_numpy(int)
         column = [self.classes.index(name) for name in classes]
         rows = self.rows.iloc[place].reset_index(drop=True)
         return Table(rows, classes, self.predicted[np.ix_(place, column)])

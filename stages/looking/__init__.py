@@ -1,0 +1,1 @@
+"""What `explore` and `interpret` look at: originals, rows worth seeing, classes, calibration."""

@@ -1,0 +1,67 @@
+"""What the originals and the classes advise, a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from stages.looking.headers import shorter
+
+FAR_ABOVE = 1.5  # times the originals' shorter side: upscaled
+FAR_BELOW = 1 / 3  # of it: detail is lost
+APART = 1.5  # times, between training and test images: they are of two kinds
+IMBALANCE = 10  # times as many images as another class has: the rare one is hardly seen
+
+
+def of_sizes(headers: pd.DataFrame, shorter_side: int, image_size: int) -> Iterator[str]:
+    """Whether the pack and the last size trained at go with most originals."""
+    side = float(shorter(headers).median())
+    originals = f"the originals' shorter side, {side:g} px in the median"
+    share = shorter_side / side
+    if share > FAR_ABOVE:
+        yield (
+            f"resize.shorter_side {shorter_side} is {share:.3g} times {originals}: upscaling adds "
+            "no detail, only time, unless the pretrained network sees nothing in smaller images."
+        )
+    elif share < FAR_BELOW:
+        yield (
+            f"resize.shorter_side {shorter_side} is {share:.0%} of {originals}: if small details "
+            "decide, raise it and the image sizes."
+        )
+    else:
+        yield f"resize.shorter_side {shorter_side} goes with {originals}."
+    if image_size > side:
+        yield (
+            f"unfreeze.image_size {image_size} is above {originals}: try a smaller size too, "
+            "which is quicker."
+        )
+
+
+def of_kinds(train: pd.DataFrame, test: pd.DataFrame) -> Iterator[str]:
+    """Where training and test images are not alike, for then validation promises too much."""
+    if test.empty:
+        return
+    a, b = (float(shorter(headers).median()) for headers in (train, test))
+    if max(a, b) > APART * min(a, b):
+        yield (
+            f"Training images are {a:g} px on their shorter side and test images {b:g}, in the "
+            "median: scores on validation rows may not hold on the test set."
+        )
+    for column in ("format", "mode"):
+        a, b = (headers[column].mode()[0] for headers in (train, test))
+        if a != b:
+            yield (
+                f"Most training images are of {column} {a} and most test images of {b}: scores on "
+                "validation rows may not hold on the test set."
+            )
+
+
+def of_classes(counts: pd.Series) -> Iterator[str]:
+    """Whether some classes are rare; counts of training images by class."""
+    rare, common = counts.idxmin(), counts.idxmax()
+    if counts[common] > IMBALANCE * counts[rare]:
+        yield (
+            f"Class {rare} has {counts[rare]} training images and {common} {counts[common]}: try "
+            "batches.oversample: 1, and give every fold its share by a stratified split.method."
+        )
