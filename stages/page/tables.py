@@ -1,0 +1,57 @@
+"""Tables of the report, and numbers as it writes them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, str]
+EVERYTHING = 1000  # rows, more than any table of the report has
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is shown: the first cell of a row names it."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def read(path: Path, most: int = EVERYTHING) -> list[Row]:
+    """The first rows of a csv file, everything as text."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(islice(csv.DictReader(file), most))
+
+
+def of_file(caption: str, path: Path, most: int) -> Table | None:
+    """The first rows of a csv file as a table; None where it has no rows, or is not there."""
+    rows = read(path, most) if path.exists() else []
+    if not rows:
+        return None
+    return Table(caption, [words(name) for name in rows[0]], [list(map(cell, r)) for r in rows])
+
+
+def cell(value: Any) -> str:
+    """A value as a person reads it: four digits of a number, nothing for nothing."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def words(name: str) -> str:
+    """A metric's name as words."""
+    return name.replace("_", " ")
+
+
+def facts(*groups: Mapping[str, Any], without: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """What metrics files say, name and value, each name once."""
+    found = {name: value for group in groups for name, value in group.items()}
+    left_out = set(without)
+    return [(words(k), cell(v)) for k, v in found.items() if k not in left_out and v is not None]
