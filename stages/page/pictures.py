@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +43,11 @@ class Picture:
     shows: str
 
 
-def of(section: str) -> Iterator[Picture]:
+def of(section: str, without: Container[str] = ()) -> Iterator[Picture]:
     """The pictures of a section that there are, in the order of PICTURES."""
     for place, file, title, shows in PICTURES:
         path = REPORTS / file
-        if place == section and path.exists():
+        if place == section and file not in without and path.exists():
             yield embedded(path, title, shows)
 
 

@@ -18,7 +18,10 @@ from stages.page.tables import Table
 
 PAIRS, CLASSES, FIRST_ROWS = 15, 200, 3  # rows that are shown
 COLUMNS = 12  # of the submission
-DATA = ("split", "explore", "screen", "resize", "duplicates")
+DATA = ("explore", "split", "screen", "resize")
+REPEATED = ("rows", "training_images", "images", "bytes", "files")  # other names say the same
+COPIES = "duplicates.png"
+NO_COPIES = "No image is a copy of another."
 SECTIONS = {
     "score": "Score",
     "training": "Training",
@@ -42,7 +45,8 @@ class Page:
 def page(s: SimpleNamespace) -> Page:
     """The whole page of a run with the params `s`."""
     folds = [training.fold(str(name)) for name in s.folds]
-    shown = {name: [*pictures.of(name)] for name in SECTIONS}
+    without = [] if any_copies() else [COPIES]
+    shown = {name: [*pictures.of(name, without)] for name in SECTIONS}
     html = template().render(
         sections=SECTIONS,
         slug=s.competition.slug,
@@ -80,10 +84,17 @@ def about_score(metric: str) -> dict[str, Any]:
     return {"score": [*score.sentences(metric, found)], "others": score.others(metric, found)}
 
 
+def any_copies() -> bool:
+    """Whether images were found that are copies of others."""
+    found = records.read_metrics("duplicates")
+    return bool(found["exact"] + found["near"])
+
+
 def about_data() -> dict[str, Any]:
     """What the images and labels are, and the copies among them."""
-    found = {stage: records.read_metrics(stage) for stage in DATA}
-    return {"data": [(stage, tables.facts(metrics)) for stage, metrics in found.items()]}
+    found = tables.facts(*map(records.read_metrics, DATA), without=REPEATED)
+    copies = tables.facts(records.read_metrics("duplicates")) if any_copies() else []
+    return {"data": found, "copies": copies, "no_copies": NO_COPIES}
 
 
 def about_mistakes() -> dict[str, list[Table]]:

@@ -22,7 +22,7 @@ def sentences(metric: str, found: Mapping[str, Any]) -> Iterator[str]:
     )
     if (low := found.get(f"{key}_low")) is not None:
         high = cell(found[f"{key}_high"])
-        yield f"As many other rows would put it from {cell(low)} to {high} (95 in 100 times)."
+        yield f"Another {rows:,} rows would put it from {cell(low)} to {high}, 95 times in 100."
     if (low := found.get(f"{key}_lowest_fold")) is not None:
         yield f"The folds lie from {cell(low)} to {cell(found[f'{key}_highest_fold'])}."
 

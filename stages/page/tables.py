@@ -31,9 +31,7 @@ def read(path: Path, most: int = EVERYTHING) -> list[Row]:
 def of_file(caption: str, path: Path, most: int) -> Table | None:
     """The first rows of a csv file as a table; None where it has no rows, or is not there."""
     rows = read(path, most) if path.exists() else []
-    if not rows:
-        return None
-    return Table(caption, [words(name) for name in rows[0]], [list(map(cell, r)) for r in rows])
+    return Table(caption, [*rows[0]], [[*row.values()] for row in rows]) if rows else None
 
 
 def cell(value: Any) -> str:

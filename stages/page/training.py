@@ -67,7 +67,7 @@ def steps(fold: str, found: Mapping[str, Mapping[str, Any]]) -> Table:
     numbers = {k for m in found.values() for k, v in m.items() if isinstance(v, float)}
     left_out = {*FIRST, *NOT_SCORES} | {k for k in numbers if k.startswith("plain_")}
     scores = [k for k in ordered(found) if k in numbers - left_out]
-    names = {**FIRST, **{k: tables.words(k) for k in scores}, "reading": "it"}
+    names = {**FIRST, **{k: tables.words(k) for k in scores}, "reading": "reading"}
     rows = [[step, *(cell(m.get(key)) for key in names)] for step, m in found.items()]
     return Table(f"Fold {fold}, after each step", ["step", *names.values()], rows)
 
@@ -126,10 +126,13 @@ def starts(history: Mapping[str, list[Epoch]]) -> list[tuple[float, str]]:
 def losses(history: Mapping[str, list[Epoch]]) -> Chart:
     """Training and validation loss, epoch by epoch."""
     valid = line("validation", "valid_loss", history)
-    train = line("training, with dropout and augmentation", "train_loss", history, faint=True)
+    train = line("training", "train_loss", history, faint=True)
     both = [one for one in (valid, train) if any(one.finite())]
     says = "; ".join(fall(one) for one in both)
-    return Chart("Loss", f"Loss by epoch: {says}.", both, "epoch", "loss", marks=starts(history))
+    return Chart(
+        "Loss (in training with dropout and augmentation)", f"Loss by epoch: {says}.", both,
+        "epoch", "loss", marks=starts(history),
+    )  # fmt: skip
 
 
 def fall(one: Line) -> str:
