@@ -32,9 +32,8 @@ class Tab:
         self.events: list[dict[str, Any]] = []
         self.session: str | None = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
-            "sessionId"
-        ]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
@@ -78,10 +77,10 @@ class Tab:
         return found["result"].get("value")
 
     def press(self, key: str) -> None:
-        """Press a key."""
-        for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key,
-                      windowsVirtualKeyCode={"Tab": 9, "Enter": 13}[key])  # fmt: skip
+        """Press a key and let it go."""
+        about = {"Tab": {"windowsVirtualKeyCode": 9}, "Enter": {"text": "\r"}}[key]
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, **about)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key)
 
     def picture(self, path: Path) -> None:
         """Write the whole page, from top to bottom, as a PNG."""

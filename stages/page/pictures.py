@@ -15,6 +15,7 @@ from PIL import Image
 
 REPORTS = Path("reports")
 WIDEST = 1400  # pixels; no screen shows more of a column of text
+COLOURS = 4096  # that a drawing has at most
 QUALITY = 80  # of a picture with photographs in it
 PICTURES = (  # section, file, title, what it shows
     ("data", "contact.png", "Images", "training images of each class, as the archive has them"),
@@ -52,17 +53,17 @@ def of(section: str, without: Container[str] = ()) -> Iterator[Picture]:
 
 
 def embedded(path: Path, title: str, shows: str) -> Picture:
-    """A picture, no wider than a page, in the smaller of WebP's two forms."""
+    """A picture, no wider than a page; a drawing has few colours, and they stay as they are."""
     with Image.open(path) as file:
         image = file.convert("RGB")
     image.thumbnail((WIDEST, 4 * WIDEST), Image.Resampling.LANCZOS)
-    smallest = min((webp(image, lossless=yes) for yes in (True, False)), key=len)
-    uri = f"data:image/webp;base64,{base64.b64encode(smallest).decode()}"
+    small = webp(image, lossless=image.getcolors(COLOURS) is not None)
+    uri = f"data:image/webp;base64,{base64.b64encode(small).decode()}"
     return Picture(uri, *image.size, title, shows)
 
 
 def webp(image: Image.Image, *, lossless: bool) -> bytes:
-    """An image as WebP; lossless is smaller for a drawing, the other for photographs."""
+    """An image as WebP; lossless is sharper for a drawing, and smaller."""
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", lossless=lossless, quality=QUALITY, method=2 if lossless else 4)
     return buffer.getvalue()

@@ -138,4 +138,4 @@ def as_yaml(s: SimpleNamespace) -> str:
 
 def plain(value: Any) -> Any:
     """A group of params as YAML takes it."""
-    return value.model_dump() if isinstance(value, BaseModel) else value
+    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
