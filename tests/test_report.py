@@ -225,8 +225,9 @@ def test_120_classes_and_10_000_images_stay_small_and_quick(tmp_path: Path) -> N
     names = [f"breed number {n}, of some name" for n in range(120)]
     folder = finished_run.write(tmp_path / "r", names, 10_000, folds=(0, 1, 2, 3, 4))
     rng = np.random.default_rng(0)
-    for name in ("contact", "most_wrong", "most_right", "most_unsure", "calibration"):
-        finished_run.photographs(folder / f"reports/{name}.png", 1600, rng)
+    finished_run.photographs(folder / "reports/contact.png", 1400, rng)
+    for name in ("most_wrong", "most_right", "most_unsure", "calibration"):
+        shutil.copy(folder / "reports/contact.png", folder / f"reports/{name}.png")
     start = time.process_time()
     report(folder)
     assert time.process_time() - start < 10
