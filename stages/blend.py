@@ -4,12 +4,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
+import click
 import numpy as np
 
 from stages.base import command, params, paths, records
 from stages.base.errors import UserError
 from stages.rows import tables
-from stages.scoring import blending, cross_validation, decisions, out_of_fold, predictions, runs
+from stages.scoring import (
+    blending,
+    comparison,
+    cross_validation,
+    decisions,
+    out_of_fold,
+    predictions,
+    runs,
+)
+from stages.scoring.decisions import Question
 from stages.scoring.ensemble import Blend, Rule
 from stages.scoring.out_of_fold import Table
 from stages.scoring.predictions import Predicted
@@ -21,21 +31,29 @@ def main() -> None:
     """Blend out-of-fold and test predictions alike, what is chosen for it chosen out of fold."""
     s = params.load("blend")
     own, others = own_rows(s), [runs.read(name) for name in s.blend.experiments]
-    matched = out_of_fold.matched([own, *(run.rows for run in others)])
-    task, truth = s.competition.task, matched[0].truth(s.competition.task)
-    everyone = tables.targets(tables.read(paths.FOLDS), own.classes, task)
+    alone, *rest = out_of_fold.matched([own, *(run.rows for run in others)])
+    truth = alone.truth(s.competition.task)
+    everyone = tables.targets(tables.read(paths.FOLDS), own.classes, s.competition.task)
     blend = Blend(s.blend, decisions.asked(s.competition, s.submission, everyone))
-    stack = np.stack([table.predicted for table in matched])
+    stack = np.stack([run.predicted for run in (alone, *rest)])
     rule = blend.learn(truth, stack)
-    found = blend.out_of_sample(truth, stack, matched[0].parts)
-    out_of_fold.write(paths.OUT_OF_FOLD, blended := replace(matched[0], predicted=found))
+    blended = replace(alone, predicted=blend.out_of_sample(truth, stack, alone.parts))
+    out_of_fold.write(paths.OUT_OF_FOLD, blended)
     predictions.write(paths.BLENDED, *of_test(blend, rule, others, s.folds))
-    scores = {} if blended.rows.empty else cross_validation.usual(task, blended)
-    alone = {} if blended.rows.empty else cross_validation.usual(task, matched[0])
     about = {"folds": " ".join(map(str, s.folds)), "rows": len(truth), **chosen(rule, s)}
-    records.write_metrics(
-        "blend", about | {f"alone_{name}": value for name, value in alone.items()} | scores
-    )
+    records.write_metrics("blend", about | scores(alone, blended, blend.ask))
+    if len(truth) and (others or blend.chooses):
+        found = comparison.compare(alone, blended, blend.ask)
+        click.echo(f"This run alone -> the blend: {found.sentence}")
+
+
+def scores(alone: Table, blended: Table, ask: Question) -> dict[str, float | None]:
+    """The usual metrics of the blend, and of this run alone; nothing where no row validates."""
+    if blended.rows.empty:
+        return {}
+    before = cross_validation.usual(ask.task, alone)
+    after = cross_validation.usual(ask.task, blended)
+    return {f"alone_{name}": value for name, value in before.items()} | after
 
 
 def own_rows(s: SimpleNamespace) -> Table:

@@ -117,6 +117,17 @@ def test_a_run_of_a_tag_or_an_experiment_is_averaged_with_this_one(folder: Path,
     assert found["log_loss"] < found["alone_log_loss"]
 
 
+def test_whether_the_blend_is_better_than_this_run_alone_is_told(folder: Path) -> None:
+    edit(folder / "params.yaml", **{"blend.experiments": ["good"]})
+    said = run_stage(folder, "blend").output.splitlines()[-1]
+    truth, own, good = np.arange(80) % 3, model(100, 0, 2.0)[:80], model(100, 1, 2.0)[:80]
+    a, b = metrics.log_loss(truth, own), metrics.log_loss(truth, (own + good) / 2)
+    start = f"This run alone -> the blend: log_loss: {a:.6g} -> {b:.6g} on the 80 rows that both "
+    assert said.startswith(start)
+    edit(folder / "params.yaml", **{"blend.experiments": []})
+    assert "This run alone" not in run_stage(folder, "blend").output
+
+
 def test_chosen_weights_leave_out_what_knows_nothing(folder: Path) -> None:
     _, test, found = blended(folder, experiments=["ignorant", "good"], weights="greedy")
     own, ignorant, good = map(float, found["weights"].split())

@@ -139,6 +139,17 @@ def test_a_wrong_value_is_told_with_what_was_expected(tmp_path, text, sentence):
          "head.fits.0.schedule: one_cycle is one; set cycles to 1, cycle_len to its epochs."),
         (swap(HEAD_LR, "{lr: 0.1, cycles: 2, cycle_len: 3, schedule: one_cycle}"),
          "head.fits.0.schedule: one_cycle is one; set cycles to 1, cycle_len to its epochs."),
+        (swap(HEAD_LR, "{lr: auto, cycles: 1}").replace("[head, unfreeze]", "[unfreeze]"),
+         "head.fits.0.lr: auto is what the finder suggests; add head to find_lr.before."),
+        (unfreezing("[0.001, 0.01, 0.03]", "auto").replace("[head, unfreeze]", "[head]"),
+         "unfreeze.fits.0.lr: auto is what the finder suggests; add unfreeze to find_lr.before."),
+        (unfreezing("snapshots: none", "snapshots: weights"),
+         "tta.snapshots: weights needs those of unfreeze; set unfreeze.cycle_save to true, and "
+         "give it fits."),
+        (unfreezing("how: mean", "how: rank_mean"),
+         "blend.how: rank_mean keeps an order alone, and log_loss reads more; use mean."),
+        (unfreezing("experiments: []", "experiments: [a, b, a]"),
+         "blend.experiments: ['a', 'b', 'a'] names a run twice; blend.weights weighs them."),
         (unfreezing("image_size: 72", "image_size: 128"),
          "unfreeze.image_size: 128 is above the pack's resize.shorter_side 80; lower the one or "
          "raise the other."),
@@ -146,7 +157,7 @@ def test_a_wrong_value_is_told_with_what_was_expected(tmp_path, text, sentence):
          "model.dropout: needs 2 values, one before each linear layer of a head with head_layers "
          "[512], and has 1."),
         (swap("end: 10.0", "end: 1e-6"),
-         "find_lr.end: must be above find_lr.start, which is 1e-05."),
+         "find_lr.end: must be above find_lr.start, which is 0.0001."),
         (swap("group_column: null", "group_column: who"),
          "split.method: group and stratified_group go with competition.group_column, and that with "
          "one of them."),
@@ -193,6 +204,22 @@ def test_a_regression_has_no_classes_to_balance(tmp_path, old, new, key):
     text = swap("task: multiclass", "task: regression").replace("log_loss", "rmse")
     off = old.partition(": ")[2].removesuffix(".0")
     said = f"{key}: about classes, and task is regression; set it to {off}."
+    assert told(tmp_path, text.replace(old, new)) == [said]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("how: mean", "how: gmean", "blend.how: gmean averages probabilities; for a regression "
+         "use mean."),
+        ("temperature: 1.0", "temperature: tuned",
+         "blend.temperature: about probabilities, and a regression has none; set it to 1."),
+        ("  clip: 0.0", "  clip: tuned",
+         "blend.clip: about probabilities, and a regression has none; set it to 0."),
+    ],
+)  # fmt: skip
+def test_a_regression_has_no_probabilities_to_blend(tmp_path, old, new, said):
+    text = swap("task: multiclass", "task: regression").replace("log_loss", "rmse")
     assert told(tmp_path, text.replace(old, new)) == [said]
 
 

@@ -254,11 +254,11 @@ def test_epochs_steps_and_rates_of_each_fit(split):
     assert result.output.splitlines() == [
         "fold 0: 80 rows to train on, 20 to validate (data/labelled.csv)",
         "stage        size  layers  batch  epochs  steps  highest rates",
-        "head           64  head       32      28     84  0.1",
-        "augment        64  head       64       3      6  0.01",
-        "progressive    80  head       64       3      6  0.01",
-        "unfreeze       80  all        32       7     21  0.001, 0.01, 0.03",
-        "total                                 41    117",
+        "head           56  head       32      28     84  0.1",
+        "augment        56  head       64       2      4  0.01",
+        "progressive    72  head       64       2      4  0.01",
+        "unfreeze       72  all        32       7     21  0.001, 0.01, 0.03",
+        "total                                 39    113",
         "picture: reports/plan.png",
     ]
     assert Image.open("reports/plan.png").size[0] > 800
@@ -266,7 +266,7 @@ def test_epochs_steps_and_rates_of_each_fit(split):
 
 def test_a_last_batch_of_one_image_is_none(split):
     table(split / "data/labelled.csv", [0] * 35 + [1] * 65)
-    assert "augment        64  head       64       3      3  0.01" in planned().output
+    assert "augment        56  head       64       2      2  0.01" in planned().output
 
 
 def test_a_rate_a_layer_is_said_in_short(split):

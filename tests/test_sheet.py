@@ -24,14 +24,21 @@ def pack(make_pack, smooth):
     return make_pack({name: smooth(90 + i, 80) for i, name in enumerate(NAMES)})
 
 
+RECIPE = {
+    "transforms.augment": "side_on", "resize.shorter_side": 96, "head.image_size": 64,
+    "augment.image_size": 64, "augment.fits.0.cycles": 3, "progressive.steps.0.image_size": 80,
+    "progressive.steps.0.fits.0.cycles": 3, "unfreeze.image_size": 80,
+}  # fmt: skip
+
+
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
-    """The bundled competition's, with mirrors; further changes can be made."""
+    """The bundled competition's at two sizes, with mirrors; further changes can be made."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
 
     def change(**changes):
-        edit(Path("params.yaml"), **{"transforms.augment": "side_on"} | changes)
+        edit(Path("params.yaml"), **RECIPE | changes)
         return params.read()
 
     return change

@@ -30,6 +30,7 @@ def faults(s: Settings) -> Iterator[str]:
     yield from _network(s)
     yield from _sizes(s)
     yield from _rates(s)
+    yield from _finders(s)
     yield from _schedules(s)
     yield from _classes(s)
     yield from _snapshots(s)
@@ -146,6 +147,13 @@ def _rates(s: Settings) -> Iterator[str]:
                 f"{key}.lr: {len(fit.lr)} rates for {groups} layer group{'s' * (groups > 1)}; "
                 f"give one rate{f' or {groups}' if groups > 1 else ''}"
             )
+
+
+def _finders(s: Settings) -> Iterator[str]:
+    for key, fit, _ in _fits(s):
+        before = "unfreeze" if key.startswith("unfreeze") else "head"
+        if fit.lr == "auto" and before not in s.find_lr.before:
+            yield f"{key}.lr: auto is what the finder suggests; add {before} to find_lr.before"
 
 
 def _schedules(s: Settings) -> Iterator[str]:

@@ -14,7 +14,6 @@ import click
 from stages.base import params, paths
 from stages.base.errors import UserError
 from stages.scoring import comparison, decisions, out_of_fold, runs
-from stages.scoring.comparison import Verdict
 from stages.scoring.out_of_fold import Table
 
 MACHINE = ("device", "threads", "precision", "torch", "deterministic")
@@ -55,27 +54,12 @@ def verdict(a: str, b: str) -> str:
         return f"rows: {empty} validated none, so that nothing says how good it is."
     s = params.read()
     ask = decisions.asked(s.competition, s.submission, after.truth(s.competition.task))
-    return said(comparison.compare(before, after, ask))
+    return comparison.compare(before, after, ask).sentence
 
 
 def table_of(revision: str) -> Table:
     """The out-of-fold rows of a run."""
     return out_of_fold.parse(io.StringIO(runs.text(paths.OUT_OF_FOLD, revision)))
-
-
-def said(found: Verdict) -> str:
-    """The verdict in a sentence."""
-    d = found.difference
-    start = (
-        f"{found.metric}: {found.a:.6g} -> {found.b:.6g} on the {found.rows} rows that both "
-        "validated: "
-    )
-    if d.error == 0:
-        return f"{start}the same on any of them."
-    spread = f"{found.word}, {d.value:+.3g} (95 %: {d.low:+.3g} to {d.high:+.3g})"
-    if d.beside_zero:
-        return f"{start}{spread}."
-    return f"{start}{spread}; so many rows show a difference of {d.smallest:.2g} 8 times in 10."
 
 
 def differences(kind: str, a: str, b: str) -> Iterator[Change]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from stages.figures.style import GREY, INK, RED, picture
+from stages.figures.style import GREY, INK, RED, figure
 
 POINTS = 4000  # of a fit that are drawn at most: more than there are pixels
 BELOW = 150  # times the lowest of the highest rates: where the axis ends, below every warm start
-LEVEL = 0.14  # of the width: what each step must have for names that are not aslant
+NARROWEST = 0.15  # a panel's width beside the widest one's: its name must find room
 NAMES = {1: ["head"], 3: ["early backbone", "late backbone", "head"]}
 
 
@@ -34,19 +35,35 @@ class Fit:
 
 
 def draw(path: Path, fits: Sequence[Fit]) -> None:
-    """Draw a line a layer group, on a log axis: the groups may be powers of ten apart."""
-    ends = [0, *np.cumsum([len(fit.multipliers) for fit in fits])]
+    """Draw a panel a step and a line a layer group, on a log axis: groups are powers of ten apart.
+
+    All panels have the same rates, but each its own batches: one step may have few.
+    """
+    steps = {name: [*same] for name, same in groupby(fits, key=lambda fit: fit.step)}
+    lengths = [sum(len(fit.multipliers) for fit in same) for same in steps.values()]
+    widths = [max(length / max(lengths), NARROWEST) for length in lengths]
     rates = [rate for fit in fits for rate in fit.highest]
-    with picture(path, 9, 4.5) as axes:
-        axes.set_yscale("log")
-        axes.set_xlim(0, ends[-1])
-        axes.set_ylim(min(rates) / BELOW, 2 * max(rates))
-        axes.set_xlabel("batch")
-        axes.set_ylabel("learning rate")
-        for fit, start in zip(fits, ends, strict=False):
-            _curves(axes, fit, start)
-        _boundaries(axes, [fit.step for fit in fits], ends)
-        axes.figure.legend(handles=_legend(fits), loc="outside right center", frameon=False)
+    with figure(path, 9, 4) as drawn:
+        row = drawn.subplots(1, len(steps), sharey=True, squeeze=False, width_ratios=widths)[0]
+        row[0].set_yscale("log")
+        row[0].set_ylim(min(rates) / BELOW, 2 * max(rates))
+        row[0].set_ylabel("learning rate")
+        drawn.supxlabel("batch", fontsize=10)
+        for axes, (name, same) in zip(row, steps.items(), strict=True):
+            _panel(axes, name, same)
+        drawn.legend(handles=_legend(fits), loc="outside upper right", ncols=4, frameon=False)
+
+
+def _panel(axes: Axes, name: str, fits: Sequence[Fit]) -> None:
+    """The fits of a step, one after the other, a dotted line between them."""
+    ends = [0, *np.cumsum([len(fit.multipliers) for fit in fits])]
+    for fit, start in zip(fits, ends, strict=False):
+        _curves(axes, fit, start)
+    for end in ends[1:-1]:
+        axes.axvline(end, color=GREY, linewidth=0.8, linestyle=":")
+    axes.set_xlim(0, ends[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.set_title(name.replace(" ", "\n", 1), fontsize=9, weight="normal")
 
 
 def _curves(axes: Axes, fit: Fit, start: int) -> None:
@@ -62,21 +79,6 @@ def _curves(axes: Axes, fit: Fit, start: int) -> None:
 def _colours(groups: int) -> list:
     """Blue of the backbone's groups, the earlier the paler, and red of the head."""
     return [*mpl.colormaps["Blues"](np.linspace(0.35, 0.95, groups - 1)), RED]
-
-
-def _boundaries(axes: Axes, steps: Sequence[str], ends: Sequence[int]) -> None:
-    """A dotted line after a fit, a full one after a step, and over each step its name."""
-    names = [(name, len([*same])) for name, same in groupby(steps)]
-    edges = [ends[i] for i in [0, *np.cumsum([n for _, n in names])]]
-    level = np.diff(edges).min() >= LEVEL * ends[-1]
-    for end in ends[1:]:
-        axes.axvline(end, color=GREY, linewidth=0.8, linestyle="-" if end in edges else ":")
-    for (name, _), (start, end) in zip(names, pairwise(edges), strict=True):
-        axes.annotate(
-            name, ((start + end) / 2, 1), (0, 5), xycoords=("data", "axes fraction"),
-            textcoords="offset points", rotation=0 if level else 35, rotation_mode="anchor",
-            ha="center" if level else "left", fontsize=9,
-        )  # fmt: skip
 
 
 def _legend(fits: Sequence[Fit]) -> list[Line2D]:

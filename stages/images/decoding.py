@@ -55,7 +55,11 @@ def is_ordinary(image: Image.Image, data: bytes) -> bool:
 
 
 def _by_opencv(image: Image.Image, data: bytes, at_least: int | None) -> np.ndarray | None:
-    """The pixels, in two thirds of Pillow's time."""
+    """The pixels, in two thirds of Pillow's time.
+
+    The decoder itself shrinks by the largest factor that leaves the shorter side `at_least`; where
+    that is None no image is large enough for any.
+    """
     how = next(
         flag for by, flag in REDUCED.items() if min(image.size) >= by * (at_least or LONGEST)
     )

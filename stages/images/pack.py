@@ -10,6 +10,7 @@ Random access reads one image and decodes none of its neighbours, from any numbe
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,12 +32,10 @@ class Pack:
         self._offset = self.index["offset"].to_numpy()
         self._bytes = self.index["bytes"].to_numpy()
         self._blob = os.open(folder / BLOB, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._blob)
 
     def __len__(self) -> int:
         return len(self.names)
-
-    def __del__(self) -> None:
-        os.close(self._blob)
 
     def rows(self, images: Iterable[str]) -> np.ndarray:
         """Row numbers of images by name."""

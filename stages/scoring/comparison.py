@@ -31,6 +31,21 @@ class Verdict:
             return "within noise"
         return "better" if (self.difference.value > 0) == self.greater_is_better else "worse"
 
+    @property
+    def sentence(self) -> str:
+        """The verdict in a sentence."""
+        d = self.difference
+        start = (
+            f"{self.metric}: {self.a:.6g} -> {self.b:.6g} on the {self.rows} rows that both "
+            "validated: "
+        )
+        if d.error == 0:
+            return f"{start}the same on any of them."
+        spread = f"{self.word}, {d.value:+.3g} (95 %: {d.low:+.3g} to {d.high:+.3g})"
+        if d.beside_zero:
+            return f"{start}{spread}."
+        return f"{start}{spread}; so many rows show a difference of {d.smallest:.2g} 8 times in 10."
+
 
 def compare(a: Table, b: Table, ask: Question) -> Verdict:
     """Compare two runs by a paired bootstrap over the out-of-fold rows that both have.
