@@ -274,7 +274,7 @@ def test_the_keyboard_alone_gets_to_every_part(made: Path, tab: browser.Tab) -> 
     assert reached[0] == "#main"
     assert {"#score", "#params", "DIV", "SUMMARY"} <= set(reached)
     tab.press("Enter")
-    assert tab.ask("document.querySelector('details').open")
+    assert not tab.ask("document.querySelector('details').open")
 
 
 def test_it_prints(made: Path, tab: browser.Tab) -> None:

@@ -43,7 +43,6 @@ class Chart:
     log_x: bool = False
     log_y: bool = True
     marks: Sequence[tuple[float, str]] = field(default=())  # upright lines, and what they are
-    highest: float = math.inf  # values above leave the chart at the top
 
 
 def draw(chart: Chart) -> Markup:
@@ -52,7 +51,7 @@ def draw(chart: Chart) -> Markup:
     if not points:
         return Markup("")
     x = axis(chart.x, [p[0] for p in points], log=chart.log_x)
-    y = axis(chart.y, [min(p[1], chart.highest) for p in points], log=chart.log_y)
+    y = axis(chart.y, [p[1] for p in points], log=chart.log_y)
     many = len(points) > DOTTED
     inner = [frame(x, y), *marks(chart.marks, x)]
     inner += [curve(n, line, x, y, many) for n, line in enumerate(chart.lines)]
@@ -64,7 +63,7 @@ def draw(chart: Chart) -> Markup:
 
 def at(x: Axis, y: Axis, point: tuple[float, float]) -> tuple[float, float]:
     """Where a point lies in the picture."""
-    return across(x, point[0]), BOTTOM - (BOTTOM - TOP) * min(1.0, y.share(point[1]))
+    return across(x, point[0]), BOTTOM - (BOTTOM - TOP) * y.share(point[1])
 
 
 def across(x: Axis, value: float) -> float:

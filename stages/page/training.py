@@ -14,14 +14,14 @@ from stages.base import paths, records
 from stages.fit import reading
 from stages.fit.reading import Reading
 from stages.page import charts, tables
-from stages.page.charts import Chart, Line
+from stages.page.charts import Chart, Line, Points
 from stages.page.tables import Table, cell
 
 TRAINING = ("head", "augment", "progressive", "unfreeze")
 STEPS = (*TRAINING, "tta")
 FIRST = {"epochs": "epochs", "plain_train_loss": "training loss", "valid_loss": "validation loss"}
 NOT_SCORES = ("train_loss", "log_loss")  # one has dropout in it, the other is validation loss
-RISES = 3  # times the median that the finder's chart shows
+RISES = 3  # times its median that a loss may be in the finder's chart
 FINDERS = ("head", "unfreeze")
 
 Epoch = dict[str, Any]
@@ -156,21 +156,21 @@ def rates(history: Mapping[str, list[Epoch]]) -> Chart:
 def finder(fold: str, stage: str) -> Chart:
     """The finder's curve before a stage, and what it suggests."""
     rows = tables.read(paths.rates(fold, stage))
-    points = [(float(row["lr"]), float(row["train_loss"] or "nan")) for row in rows]
+    points = unexploded([(float(row["lr"]), float(row["train_loss"] or "nan")) for row in rows])
     suggestion = records.read_metrics(f"find_lr_{stage}", fold)["suggestion"]
     marks = [] if suggestion is None else [(suggestion, f"suggestion {cell(suggestion)}")]
     said = marks[0][1] if marks else "no clear slope"
     return Chart(
         f"Learning-rate finder before {stage}", f"Training loss against learning rate: {said}.",
         [Line("loss", [points])], "learning rate of the last layers", "training loss, smoothed",
-        log_x=True, log_y=False, marks=marks, highest=RISES * middle(points),
+        log_x=True, log_y=False, marks=marks,
     )  # fmt: skip
 
 
-def middle(points: Sequence[tuple[float, float]]) -> float:
-    """The median of the losses; infinite where there is none."""
+def unexploded(points: Points) -> Points:
+    """The points of a curve without those where the loss exploded, far above its median."""
     found = sorted(loss for _, loss in points if math.isfinite(loss))
-    return found[len(found) // 2] if found else math.inf
+    return [(rate, loss) for rate, loss in points if loss <= RISES * found[len(found) // 2]]
 
 
 def machines(folds: Sequence[str]) -> list[tuple[str, str]]:
