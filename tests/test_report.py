@@ -280,3 +280,6 @@ def test_the_keyboard_alone_gets_to_every_part(made: Path, tab: browser.Tab) -> 
 def test_it_prints(made: Path, tab: browser.Tab) -> None:
     tab.open(made / PAGE, 1280, "dark")
     assert tab.printed().startswith(b"%PDF")
+    tab.call("Emulation.setEmulatedMedia", media="print")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    assert tab.ask(paper) == "rgb(255, 255, 255)"

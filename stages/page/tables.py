@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, str]
+LONG = re.compile(r"-?\d+\.\d{3,}(e[-+]?\d+)?")  # a number with more digits than one reads
 EVERYTHING = 1000  # rows, more than any table of the report has
 
 
@@ -31,7 +33,11 @@ def read(path: Path, most: int = EVERYTHING) -> list[Row]:
 def of_file(caption: str, path: Path, most: int) -> Table | None:
     """The first rows of a csv file as a table; None where it has no rows, or is not there."""
     rows = read(path, most) if path.exists() else []
-    return Table(caption, [*rows[0]], [[*row.values()] for row in rows]) if rows else None
+    return (
+        Table(caption, [*rows[0]], [[*map(shortened, row.values())] for row in rows])
+        if rows
+        else None
+    )
 
 
 def cell(value: Any) -> str:
@@ -41,6 +47,11 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def shortened(text: str) -> str:
+    """A long decimal number with four digits; any other text, an id say, as it is."""
+    return f"{float(text):.4g}" if LONG.fullmatch(text) else text
 
 
 def words(name: str) -> str:
