@@ -17,9 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from ruamel.yaml import YAML
 
+from stages.page import tables, ticks
 from tests import browser, finished_run
 from tests.project import ROOT, edit, run_stage
 
@@ -283,3 +286,21 @@ def test_it_prints(made: Path, tab: browser.Tab) -> None:
     tab.call("Emulation.setEmulatedMedia", media="print")
     paper = "getComputedStyle(document.body).backgroundColor"
     assert tab.ask(paper) == "rgb(255, 255, 255)"
+
+
+@given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=9), st.booleans())
+def test_an_axis_holds_its_values_and_a_handful_of_round_ticks(values: list, log: bool) -> None:
+    axis = ticks.axis("loss", values, log=log)
+    assert all(-1e-9 <= axis.share(value) <= 1 + 1e-9 for value in values)
+    found = axis.ticks()
+    assert len(found) <= 12
+    assert found == sorted(found)
+    assert all(-1e-3 <= axis.share(tick) <= 1.001 for tick in found)
+
+
+def test_numbers_are_written_as_one_reads_them() -> None:
+    assert tables.cell(1234567) == "1,234,567"
+    assert tables.cell(0.0541584) == "0.05416"
+    assert tables.cell(None) == ""
+    assert tables.shortened("0.000383522767") == "0.0003835"
+    assert tables.shortened("0007") == "0007"

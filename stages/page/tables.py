@@ -33,7 +33,7 @@ def read(path: Path, most: int = EVERYTHING) -> list[Row]:
 def of_file(caption: str, path: Path, most: int) -> Table | None:
     """The first rows of a csv file as a table; None where it has no rows, or is not there."""
     rows = read(path, most) if path.exists() else []
-    cells = [[*map(shortened, row.values())] for row in rows]
+    cells = [[name, *map(shortened, rest)] for name, *rest in map(dict.values, rows)]
     return Table(caption, [*rows[0]], cells) if rows else None
 
 

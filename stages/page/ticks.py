@@ -44,7 +44,7 @@ def multiples(low: float, high: float) -> list[float]:
     power = 10 ** math.floor(math.log10((high - low) / MOST))
     step = next(s * power for s in STEPS if (high - low) / (s * power) <= MOST)
     first, last = math.ceil(low / step), math.floor(high / step)
-    return [float(f"{n * step:.6g}") for n in range(first, last + 1)]
+    return [float(f"{n * step:.12g}") for n in range(first, last + 1)]
 
 
 def decades(low: float, high: float) -> list[float]:
@@ -56,4 +56,4 @@ def decades(low: float, high: float) -> list[float]:
         found = [m * 10.0**p for p in powers for m in between if low <= m * 10.0**p <= high]
         if len(found) > 2:
             return found
-    return found or multiples(low, high)
+    return found if len(found) > 1 else multiples(low, high)
