@@ -27,8 +27,11 @@ def value(key: str) -> object:
 
 def real(path: str) -> Path:
     """A path of dvc.yaml with its variables filled in."""
-    file = params["submission"]["file"]
-    return Path(path.replace("${item.fold}", fold).replace("${submission.file}", file))
+    file, first = params["submission"]["file"], str(params["folds"][0])
+    known = {"${item.fold}": fold, "${submission.file}": file, "${folds.0}": first}
+    for variable, text in known.items():
+        path = path.replace(variable, text)
+    return Path(path)
 
 
 declared = [value(key) for key in definition["params"] if not key.startswith("screen")]

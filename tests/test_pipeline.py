@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.base.params import keys as schema_keys
+from stages.page import pictures
 from tests.project import (
     PER_FOLD,
     ROOT,
@@ -25,7 +26,7 @@ PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
 ROOMS = {  # each imports from those before it alone
     "base": 0, "rows": 1, "images": 1, "scoring": 2, "figures": 2, "competition": 3, "copies": 4,
-    "looking": 4, "model": 4, "fit": 5, "learner": 6, "commands": 8,
+    "looking": 4, "model": 4, "fit": 5, "learner": 6, "page": 6, "commands": 8,
 }  # fmt: skip
 STAGE = 7
 
@@ -139,7 +140,19 @@ def test_rooms_import_downwards_alone() -> None:
                 )
 
 
-# What each edit reruns; a stage of a fold stands without its fold.
+def test_the_report_shows_every_param_but_the_machines() -> None:
+    assert set(PIPELINE["stages"]["report"]["params"]) == set(PARAMS) - {"runtime"}
+
+
+def test_the_report_shows_every_picture_that_is_of_no_fold() -> None:
+    outs = {out for stage in PIPELINE["stages"].values() for out in stage["outs"]}
+    made = {out for out in outs if out.startswith("reports/") and out.endswith(".png")}
+    made = {out for out in made if "$" not in out}
+    assert made <= set(PIPELINE["stages"]["report"]["deps"])
+    assert made <= {f"reports/{file}" for _, file, *_ in pictures.PICTURES}
+
+
+# What each edit reruns; a stage of a fold stands without its fold, and `report` follows on any.
 TRAINING = ["head", "augment", "progressive", "find_lr_unfreeze", "unfreeze"]
 AFTER_TTA = ["blend", "interpret", "submission"]
 END = ["tta", *AFTER_TTA]
@@ -227,6 +240,11 @@ def repository(finished: Path, tmp_path: Path) -> Path:
     return shutil.copytree(finished, tmp_path / "r")
 
 
+def reported(stages: list[str]) -> list[str]:
+    """The stages, and `report`, which shows all params."""
+    return [*dict.fromkeys([*stages, "report"])] if stages else []
+
+
 def expected(stages: list[str], fold: int | str = 0) -> list[str]:
     return sorted(f"{stage}@{fold}" if stage in PER_FOLD else stage for stage in stages)
 
@@ -235,7 +253,7 @@ def expected(stages: list[str], fold: int | str = 0) -> list[str]:
 def test_an_edit_reruns_what_it_touches_and_nothing_else(repository: Path, edited: str) -> None:
     changes, stages = EDITS[edited]
     edit(repository / "params.yaml", **changes)
-    assert sorted(stages_run(dvc(repository, "repro"))) == expected(stages)
+    assert sorted(stages_run(dvc(repository, "repro"))) == expected(reported(stages))
 
 
 def test_a_comment_reruns_nothing(repository: Path) -> None:
@@ -247,9 +265,9 @@ def test_a_comment_reruns_nothing(repository: Path) -> None:
 def test_another_fold_runs_that_fold_alone_and_one_fewer_runs_none(repository: Path) -> None:
     edit(repository / "params.yaml", folds=[0, "full"])
     ran = sorted(stages_run(dvc(repository, "repro")))
-    assert ran == expected(["find_lr_head", *AFTER_HEAD], fold="full")
+    assert ran == expected(reported(["find_lr_head", *AFTER_HEAD]), fold="full")
     edit(repository / "params.yaml", folds=["full"])
-    assert sorted(stages_run(dvc(repository, "repro"))) == AFTER_TTA
+    assert sorted(stages_run(dvc(repository, "repro"))) == expected(reported(AFTER_TTA))
 
 
 @pytest.mark.parametrize(
@@ -261,6 +279,7 @@ def test_another_fold_runs_that_fold_alone_and_one_fewer_runs_none(repository: P
         ("stages/competition/names.py", ["split", "resize", "submission"]),
         ("stages/images/decoding.py", ["resize", *ACTIVATIONS[:-3]]),  # a room is listed whole
         ("stages/learner/rate_finder.py", ["find_lr_head", "find_lr_unfreeze"]),
+        ("stages/page/page.css", ["report"]),
     ],
 )
 def test_an_edit_of_code_that_changes_no_result_reruns_its_stages_alone(
@@ -278,4 +297,4 @@ def test_an_earlier_value_is_taken_from_the_cache(repository: Path) -> None:
         {"lr": [0.001, 0.003, 0.01], "cycles": 2, "cycle_len": 1, "cycle_mult": 2}]})  # fmt: skip
     output = dvc(repository, "repro")
     assert stages_run(output) == []
-    assert output.count("is cached - skipping run") == len(expected(["unfreeze", *END]))
+    assert output.count("is cached - skipping run") == len(expected(reported(["unfreeze", *END])))

@@ -49,13 +49,20 @@ def test_a_clone_repeats_the_run_to_the_byte(repository: Path, tmp_path: Path) -
     output = dvc(clone, "repro", PYTHONHASHSEED="7")
     assert len(stages_run(output)) == len(STAGES), output
     assert git(clone, "diff", "--stat", "dvc.lock", "metrics") == ""
-    for name in ("submissions/submission.csv", "data/models/0/unfreeze.safetensors"):
+    made = "submissions/submission.csv", "data/models/0/unfreeze.safetensors", "reports/index.html"
+    for name in made:
         assert (clone / name).read_bytes() == (repository / name).read_bytes()
 
 
 def test_a_changed_value_shows_in_the_diffs(repository: Path) -> None:
     edit(repository / "params.yaml", **{"tta.augmented": 3})
-    assert stages_run(dvc(repository, "repro")) == ["tta@0", "interpret", "submission"]
+    assert stages_run(dvc(repository, "repro")) == [
+        "tta@0",
+        "blend",
+        "interpret",
+        "submission",
+        "report",
+    ]
     assert "tta.augmented" in dvc(repository, "params", "diff")
     assert "log_loss" in dvc(repository, "metrics", "diff")
     git(repository, "checkout", "-q", "params.yaml")
@@ -65,5 +72,5 @@ def test_a_changed_value_shows_in_the_diffs(repository: Path) -> None:
 
 def test_an_experiment_changes_a_value_by_itself(repository: Path) -> None:
     output = dvc(repository, "exp", "run", "-S", "blend.clip=0.01")
-    assert stages_run(output) == ["blend", "interpret", "submission"]
+    assert stages_run(output) == ["blend", "interpret", "submission", "report"]
     assert "0.01" in git(repository, "diff", "params.yaml")

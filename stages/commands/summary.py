@@ -8,6 +8,7 @@ from stages.base import params, paths, records
 from stages.base.errors import UserError
 from stages.commands import score
 from stages.competition import provenance
+from stages.report import PAGE
 
 STAGES = ("head", "augment", "progressive", "unfreeze", "tta")
 
@@ -30,7 +31,8 @@ def command(context: click.Context) -> None:
     if settings.competition.source == "demo":
         click.echo("held-back answers:  ", nl=False)
         context.invoke(score.command, file=file)
-    click.echo(f"\nSubmission: {file}")
+    click.echo(f"\nReport: {PAGE}, a page with all of it")
+    click.echo(f"Submission: {file}")
     click.echo("Commit what made it, then `repodium submit`; or by hand:")
     click.echo(f'kaggle competitions submit {settings.competition.slug} -f {file} -m "{stamp()}"')
 
