@@ -143,6 +143,7 @@ def test_it_says_what_the_run_reached_and_what_made_it(page: Read, made: Path) -
         "Another 60 rows would put it from 0.15 to 0.27, 95 times in 100.",
         "The folds lie from 0.18 to 0.22.",
         "unfreeze fits: validation loss",
+        "resize.shorter_side: 340 is enough.",
         "Fold 1, after each step",
         "temperature 1.25",
         "submissions/submission.csv",
@@ -209,11 +210,11 @@ def test_a_loss_that_exploded_is_drawn_as_far_as_it_was_a_number(copied: Path) -
 
 
 def test_a_picture_is_shown_where_there_is_one(copied: Path) -> None:
-    assert "Images: " not in (copied / PAGE).read_text(encoding="utf-8")
+    assert "Samples: " not in (copied / PAGE).read_text(encoding="utf-8")
     finished_run.photographs(copied / "reports/contact.png", 200, np.random.default_rng(0))
     (copied / "reports/sizes.png").unlink()
     shown = [image["alt"].partition(":")[0] for image in Read(report(copied)).all("img")]
-    assert shown == ["Images", "Classes", "Copies", "Confusion"]
+    assert shown == ["Samples", "Classes", "Copies", "Confusion"]
 
 
 def test_where_there_are_no_copies_no_picture_of_them_is_shown(copied: Path) -> None:
@@ -229,13 +230,13 @@ def test_120_classes_and_10_000_images_stay_small_and_quick(tmp_path: Path) -> N
     folder = finished_run.write(tmp_path / "r", names, 10_000, folds=(0, 1, 2, 3, 4))
     rng = np.random.default_rng(0)
     finished_run.photographs(folder / "reports/contact.png", 1400, rng)
-    for name in ("most_wrong", "most_right", "most_unsure", "calibration"):
+    for name in ("images", "calibration"):
         shutil.copy(folder / "reports/contact.png", folder / f"reports/{name}.png")
     start = time.process_time()
     report(folder)
     assert time.process_time() - start < 10
     assert (folder / PAGE).stat().st_size < 5e6
-    assert json.loads((folder / "metrics/report.json").read_text()) == {"pictures": 9, "charts": 20}
+    assert json.loads((folder / "metrics/report.json").read_text()) == {"pictures": 7, "charts": 20}
 
 
 def test_it_starts_without_what_is_slow_to_import() -> None:

@@ -94,14 +94,15 @@ def about_data() -> dict[str, Any]:
     """What the images and labels are, and the copies among them."""
     found = tables.facts(*map(records.read_metrics, DATA), without=REPEATED)
     copies = tables.facts(records.read_metrics("duplicates")) if any_copies() else []
-    return {"data": found, "copies": copies, "no_copies": NO_COPIES}
+    advice = paths.ADVICE.read_text(encoding="utf-8").splitlines()
+    return {"data": found, "advice": advice, "copies": copies, "no_copies": NO_COPIES}
 
 
 def about_mistakes() -> dict[str, list[Table]]:
     """The tables of what was confused, and of the classes."""
     found = [
         tables.of_file("Most confused", pictures.REPORTS / "most_confused.csv", PAIRS),
-        tables.of_file("The classes", pictures.REPORTS / "per_class.csv", CLASSES),
+        tables.of_file("Each class", pictures.REPORTS / "per_class.csv", CLASSES),
     ]
     return {"mistakes": [table for table in found if table]}
 
