@@ -18,14 +18,14 @@ WIDEST = 1400  # pixels; no screen shows more of a column of text
 COLOURS = 4096  # that a drawing has at most
 QUALITY = 80  # of a picture with photographs in it
 PICTURES = (  # section, file, title, what it shows
-    ("data", "contact.png", "Samples", "training images of each class, as the archive has them"),
+    ("data", "contact.png", "Samples", "training images, a line a class"),
     ("data", "classes.png", "Classes", "a bar a class, as long as it has training images"),
-    ("data", "sizes.png", "Sizes", "width against height of every image, a dot each"),
+    ("data", "sizes.png", "Sizes", "width against height of every image, and how many have each"),
     ("data", "duplicates.png", "Copies", "the worst pairs of images that are copies, side by side"),
-    ("mistakes", "confusion.png", "Confusion", "what is true against what was said, of all rows "
-     "that were validated; the table below has the most frequent mistakes"),
     ("mistakes", "images.png", "Images", "the validated images that were most wrong, most right "
      "and most unsure; of numbers, those with the largest and the smallest errors"),
+    ("mistakes", "confusion.png", "Confusion", "what is true against what was said, of all rows "
+     "that were validated; the table below has the most frequent mistakes"),
     ("mistakes", "calibration.png", "Calibration", "how often what was said with a probability "
      "is true, against that probability"),
 )  # fmt: skip
