@@ -11,6 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from stages.figures import confusion, overview
+from stages.looking import confused
 from tests.project import write_project
 
 STAGES = {"head": 6, "augment": 2, "progressive": 3, "unfreeze": 7}
@@ -100,7 +101,7 @@ def _draw(folder: Path, classes: list[str], images: int) -> None:
     sizes = pd.DataFrame(rng.integers(100, 900, (images, 2)), columns=["width", "height"])
     overview.draw_sizes(folder / "sizes.png", sizes, 340)
     matrix = rng.poisson(0.3, (len(classes), len(classes))) + 30 * np.eye(len(classes), dtype=int)
-    confusion.draw(folder / "confusion.png", matrix, shown)
+    confusion.draw(folder / "confusion.png", matrix, shown, confused.pairs(matrix))
     photographs(folder / "duplicates.png", 800, rng)
 
 
