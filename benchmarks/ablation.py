@@ -219,17 +219,28 @@ def reproduce(clone: Path, document: dict, changes: Changes) -> tuple[Table, Row
 
     """
     written(clone, document, changes)
-    start = time.perf_counter()
-    ran = subprocess.run(["dvc", "repro", "submission"], cwd=clone, env=environment(clone),
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
-    seconds, stages = time.perf_counter() - start, stages_run(ran.stdout)
-    if ran.returncode or not stages:
-        last = "\n".join(ran.stdout.splitlines()[-SHOWN:])
-        raise click.ClickException(f"dvc repro {'failed' if ran.returncode else 'ran no stage'}:"
-                                   f"\n{last}")  # fmt: skip
+    output, seconds = repro(clone)
+    if not (stages := stages_run(output)):
+        raise click.ClickException("dvc repro ran no stage.")
     text = (clone / paths.OUT_OF_FOLD).read_text(encoding="utf-8")
     about = {"changes": changes, "stages": stages, "seconds": round(seconds, 1)}
     return out_of_fold.parse(io.StringIO(text)), about
+
+
+def repro(clone: Path) -> tuple[str, float]:
+    """Run what the params touch; DVC's output, and seconds.
+
+    Raises:
+        ClickException: DVC failed.
+
+    """
+    start = time.perf_counter()
+    ran = subprocess.run(["dvc", "repro", "submission"], cwd=clone, env=environment(clone),
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    if ran.returncode:
+        last = "\n".join(ran.stdout.splitlines()[-SHOWN:])
+        raise click.ClickException(f"dvc repro failed:\n{last}")
+    return ran.stdout, time.perf_counter() - start
 
 
 def compared(before: Table, after: Table) -> Row:
