@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import click
 import numpy as np
 
-from stages.base import command, params, paths, records
+from stages.base import command, leftovers, params, paths, records
 from stages.base.errors import UserError
 from stages.rows import tables
 from stages.scoring import (
@@ -30,6 +30,7 @@ from stages.scoring.runs import Run
 def main() -> None:
     """Blend out-of-fold and test predictions alike, what is chosen for it chosen out of fold."""
     s = params.load("blend")
+    leftovers.remove(s.folds)
     own, others = own_rows(s), [runs.read(name) for name in s.blend.experiments]
     alone, *rest = out_of_fold.matched([own, *(run.rows for run in others)])
     truth = alone.truth(s.competition.task)

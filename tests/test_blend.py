@@ -194,3 +194,14 @@ def test_ranks_do_not_see_how_sure_a_fold_is(folder: Path) -> None:
     predictions.write(file, unsure.ids, unsure.classes, 0.5 + unsure.numbers / 1000)
     _, after, _ = blended(folder)
     np.testing.assert_allclose(after, before)
+
+
+def test_what_a_fold_left_that_is_no_longer_named_goes(folder: Path) -> None:
+    """DVC would count it among the deps, and a clone without it would run the stage again."""
+    for name in ("history", "rates"):
+        for fold in "01":
+            (folder / f"data/{name}/{fold}").mkdir(parents=True)
+    edit(folder / "params.yaml", folds=[1])
+    assert run_stage(folder, "blend").exit_code == 0
+    for name in ("history", "rates", "predictions"):
+        assert [left.name for left in (folder / f"data/{name}").iterdir()] == ["1"]

@@ -27,6 +27,7 @@ BACKBONE = Path("data/backbone.safetensors")
 ACTIVATIONS = Path("data/activations")
 HEAD_VIEWS = Path("data/head_views")
 PREDICTIONS = Path("data/predictions")
+HISTORY, RATES = Path("data/history"), Path("data/rates")
 OUT_OF_FOLD = Path("data/out_of_fold.csv")
 BLENDED = Path("data/blended.csv")
 SUBMISSIONS = Path("submissions")
@@ -44,12 +45,12 @@ def snapshots(fold: str) -> Path:
 
 def history(fold: str, stage: str) -> Path:
     """The epochs of `stage` for `fold`, one row an epoch."""
-    return Path(f"data/history/{fold}/{stage}.csv")
+    return HISTORY / fold / f"{stage}.csv"
 
 
 def rates(fold: str, stage: str) -> Path:
     """The curve, loss against rate, that find_lr drew before `stage`."""
-    return Path(f"data/rates/{fold}/{stage}.csv")
+    return RATES / fold / f"{stage}.csv"
 
 
 def metrics(stage: str, fold: str | None = None) -> Path:

@@ -311,7 +311,8 @@ class Blend(Group):
     """One prediction from those of the folds, and of earlier runs."""
 
     experiments: list[str]
-    """Earlier runs to blend with: commits, tags, or names of DVC's experiments."""
+    """Earlier runs to blend with: commits, tags, or names of DVC's experiments. DVC watches the
+    name alone: HEAD, or a branch, moves unseen."""
     how: Literal["mean", "gmean", "rank_mean"]
     """How folds and runs are averaged: arithmetic, geometric (what fastai's first TTA did), or, for
     AUC, the mean of ranks."""
@@ -319,7 +320,8 @@ class Blend(Group):
     """Of the runs. greedy: selected by the metric on out-of-fold rows (Caruana et al. 2004)."""
     temperature: Literal["tuned"] | Annotated[float, Field(ge=0.05, le=20)]
     """Above 1 makes every model's probabilities less sure, below 1 surer; tuned: for the lowest log
-    loss of the out-of-fold rows."""
+    loss of the out-of-fold rows. There one model predicts a row; of several folds' average, which
+    is less sure already, the score out of fold cannot tell."""
     clip: Literal["tuned"] | Annotated[float, Field(ge=0, lt=0.5)]
     """Clip probabilities this far from 0 and 1, before rows are made to sum to 1 again; tuned: for
     the lowest log loss of the out-of-fold rows."""
