@@ -36,6 +36,7 @@ TINY = {
     "model.architecture": "test_efficientnet",
     "model.weights": "none",
     "model.head_layers": [16],
+    "find_lr.start": 1e-5,
     "find_lr.batches": 20,
     "head.image_size": 32,
     "head.views": 3,
