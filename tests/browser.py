@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,13 @@ class Tab:
         """What an expression is worth in the page."""
         found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
         return found["result"].get("value")
+
+    def wait_for(self, script: str, seconds: float = 20) -> None:
+        """Wait until an expression is true in the page."""
+        end = time.monotonic() + seconds
+        while not self.ask(script):
+            assert time.monotonic() < end, f"never: {script}"
+            time.sleep(0.05)
 
     def press(self, key: str) -> None:
         """Press a key and let it go."""

@@ -11,6 +11,7 @@ from stages.base.unfinished import Kept
 from stages.fit.stepper import Learner
 from stages.images import decoding, pack, packing
 from stages.model.tasks import TASKS
+from tests import browser
 from tests.kaggle_server import loopback
 from tests.project import optimizer
 
@@ -87,3 +88,12 @@ def make_pack(tmp_path):
         return pack.Pack(tmp_path / folder)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    """A tab of a headless Chromium; without one the test is skipped."""
+    if not browser.found():
+        pytest.skip("no Chromium is installed")
+    with browser.tab(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab

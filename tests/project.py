@@ -127,7 +127,7 @@ def write_repository(folder: Path, source: Path, **changes: object) -> Path:
     for name in (".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
     (folder / ".dvc").mkdir()
-    for name in ("config", ".gitignore"):
+    for name in ("config", ".gitignore", "plots.html"):
         shutil.copy(ROOT / ".dvc" / name, folder / ".dvc" / name)
     git(folder, "init", "-q")
     commit(folder, "start")

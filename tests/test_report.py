@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -243,14 +242,6 @@ def test_it_starts_without_what_is_slow_to_import() -> None:
     code = "import sys, stages.report; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert not {"torch", "pandas", "matplotlib", "sklearn"} & set(done.stdout.split())
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Tab]:
-    if not browser.found():
-        pytest.skip("no Chromium is installed")
-    with browser.tab(tmp_path_factory.mktemp("profile")) as tab:
-        yield tab
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

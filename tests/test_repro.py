@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from tests import browser
 from tests.project import (
     PER_FOLD,
     STAGES,
@@ -74,3 +76,20 @@ def test_an_experiment_changes_a_value_by_itself(repository: Path) -> None:
     output = dvc(repository, "exp", "run", "-S", "blend.clip=0.01")
     assert stages_run(output) == ["blend", "interpret", "submission", "report"]
     assert "0.01" in git(repository, "diff", "params.yaml")
+
+
+@pytest.mark.parametrize("words", [("show",), ("diff", "HEAD")])
+def test_plots_hold_what_draws_them(repository: Path, words: tuple[str, ...]) -> None:
+    page = Path(dvc(repository, "plots", *words).strip().removeprefix("file://")).read_text()
+    assert "vegaEmbed('#" in page
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']https?:""", page)
+
+
+def test_plots_are_drawn_without_a_network(repository: Path, tab: browser.Tab) -> None:
+    dvc(repository, "plots", "diff", "HEAD")
+    tab.open(repository / "dvc_plots/index.html", 1280)
+    tab.wait_for("document.querySelectorAll('canvas').length == 3")
+    assert tab.of("Log.entryAdded") + tab.of("Runtime.exceptionThrown") == []
+    asked = [event["request"]["url"] for event in tab.of("Network.requestWillBeSent")]
+    assert {url.partition(":")[0] for url in asked} <= {"file", "data"}
+    assert tab.ask("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
