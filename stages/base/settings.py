@@ -371,6 +371,7 @@ class Settings(Group):
     find_lr: FindLr
     head: Head
     augment: Training
+    """The head, on augmented images: the backbone runs again for each view."""
     progressive: Progressive
     unfreeze: Unfreeze
     tta: Tta
