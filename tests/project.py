@@ -15,7 +15,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from ruamel.yaml import YAML
 
+from stages.base import paths
 from stages.base.settings import Optimizer
+from stages.competition import ledger
 
 ROOT = Path(__file__).parent.parent
 CLASSES = ["blue", "green sea", "red"]
@@ -114,6 +116,8 @@ def write_project(folder: Path, source: Path, **changes: object) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, folder / name)
+    (folder / "submissions").mkdir(exist_ok=True)
+    ledger.write([], folder / paths.LEDGER)
     edit(folder / "params.yaml", **(TINY | {"competition.source": str(source)} | changes))
     return folder
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from ruamel.yaml import YAML
 
+from stages.competition import ledger
 from stages.page import tables, ticks
 from tests import browser, finished_run
 from tests.project import ROOT, edit, run_stage
@@ -114,6 +115,20 @@ def test_every_picture_has_words_and_can_be_decoded(page: Read) -> None:
     assert all(chart["role"] == "img" and chart["aria-label"] for chart in charts)
     assert "suggestion 0.01" in charts[2]["aria-label"]
     assert "no clear slope" in charts[3]["aria-label"]
+
+
+def test_it_shows_what_was_submitted_to_this_competition(copied: Path) -> None:
+    slug = YAML(typ="safe").load(copied / "params.yaml")["competition"]["slug"]
+    rows = [dict.fromkeys(ledger.COLUMNS, "") | {"ref": f"{n:04d}"} for n in range(1005)]
+    others = [rows.pop(), rows.pop(500)]
+    for row in rows:
+        row |= {"competition": slug, "cv": "0.20123456", "public": "0.25"}
+    assert "Nothing was submitted yet" in Read((copied / PAGE).read_text()).text()
+    ledger.write([*rows, *others], copied / "submissions/ledger.csv")
+    text = Read(report(copied)).text("th", "td")
+    assert [n for n in range(1005) if f" {n:04d} " in text] == [*range(984, 1004)]
+    assert "0.2012 0.25" in text
+    assert "Nothing was submitted yet" not in text
 
 
 def test_a_screen_reader_and_a_keyboard_find_their_way(page: Read) -> None:

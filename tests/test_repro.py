@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.competition import ledger
 from tests import browser
 from tests.project import (
     PER_FOLD,
@@ -40,7 +41,8 @@ def test_a_second_repro_runs_nothing(repository: Path) -> None:
 
 def test_data_models_and_submissions_stay_out_of_git(repository: Path) -> None:
     tracked = git(repository, "ls-files").splitlines()
-    assert not [name for name in tracked if name.startswith(("data/", "reports/", "submissions/"))]
+    made = [name for name in tracked if name.startswith(("data/", "reports/", "submissions/"))]
+    assert made == ["submissions/ledger.csv"]
     assert {"dvc.lock", "metrics/submission.json", "metrics/0/tta.json"} <= set(tracked)
 
 
@@ -70,6 +72,13 @@ def test_a_changed_value_shows_in_the_diffs(repository: Path) -> None:
     git(repository, "checkout", "-q", "params.yaml")
     assert stages_run(dvc(repository, "repro")) == []  # the earlier result, from the cache
     assert git(repository, "diff", "--stat") == ""
+
+
+def test_a_submission_is_shown_in_the_report_and_runs_nothing_else(repository: Path) -> None:
+    row = dict.fromkeys(ledger.COLUMNS, "") | {"competition": "colours", "ref": "7", "cv": "0.5"}
+    ledger.write([row], repository / "submissions/ledger.csv")
+    assert stages_run(dvc(repository, "repro")) == ["report"]
+    git(repository, "checkout", "-q", ".")
 
 
 def test_an_experiment_changes_a_value_by_itself(repository: Path) -> None:

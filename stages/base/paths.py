@@ -31,6 +31,7 @@ HISTORY, RATES = Path("data/history"), Path("data/rates")
 OUT_OF_FOLD = Path("data/out_of_fold.csv")
 BLENDED = Path("data/blended.csv")
 SUBMISSIONS = Path("submissions")
+LEDGER = Path("submissions/ledger.csv")
 
 
 def model(fold: str, stage: str) -> Path:

@@ -14,7 +14,7 @@ from stages.base.errors import UserError
 from stages.competition import provenance
 from stages.competition.submissions import FINISHED, Submission
 
-LEDGER = paths.SUBMISSIONS / "ledger.csv"
+LEDGER = paths.LEDGER
 COLUMNS = (
     "competition", "ref", "date", "file", "commit", "made_by", "sha256", "metric", "cv", "public",
     "private", "status", "message",

@@ -18,6 +18,8 @@ from stages.page.tables import Table
 
 PAIRS, CLASSES, FIRST_ROWS = 15, 200, 3  # rows that are shown
 COLUMNS = 12  # of the submission
+HANDED_IN = ("date", "ref", "commit", "metric", "cv", "public", "private", "status")
+NEWEST = 20  # submissions that are shown
 DATA = ("explore", "split", "screen", "resize")
 REPEATED = ("rows", "training_images", "images", "bytes", "files")  # other names say the same
 COPIES = "duplicates.png"
@@ -116,7 +118,15 @@ def about_submission(s: SimpleNamespace) -> dict[str, Any]:
         "file": path.as_posix(),
         "submission": tables.facts(found, without=[*scores, "validation_rows"]),
         "first": first and narrowed(first),
+        "handed_in": handed_in(s.competition.slug),
     }
+
+
+def handed_in(slug: str) -> Table | None:
+    """What was submitted to the competition before, and what it scored; None if nothing was."""
+    rows = [row for row in tables.read(paths.LEDGER) if row["competition"] == slug]
+    cells = [[tables.shortened(row[name]) for name in HANDED_IN] for row in rows[-NEWEST:]]
+    return Table("Submitted so far, the newest last", HANDED_IN, cells) if rows else None
 
 
 def narrowed(table: Table) -> Table:

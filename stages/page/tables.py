@@ -12,7 +12,6 @@ from typing import Any
 
 Row = dict[str, str]
 LONG = re.compile(r"-?\d+\.\d{3,}(e[-+]?\d+)?")  # a number with more digits than one reads
-EVERYTHING = 1000  # rows, more than any table of the report has
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def read(path: Path, most: int = EVERYTHING) -> list[Row]:
-    """The first rows of a csv file, everything as text."""
+def read(path: Path, most: int | None = None) -> list[Row]:
+    """The rows of a csv file, or the first ones, everything as text."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(islice(csv.DictReader(file), most))
 
