@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import IO, Any
 
 import click
 from tqdm import tqdm
 
 LOOK = "{desc} |{bar}| {n_fmt}/{total_fmt}  {rate_noinv_fmt}  {elapsed}<{remaining}"
-EVERY = 0.25  # seconds between two drawings
-WIDEST = 120  # columns ...
-USUAL = 80  # ... and as many where a terminal does not say
+EVERY = 0.5  # seconds between two drawings
+WIDEST = 120  # columns
 
 
 def watched() -> bool:
@@ -42,17 +41,24 @@ class Bar(tqdm):
         **more: Any,
     ) -> None:
         self._look = look
-        fixed = {"leave": False, "mininterval": EVERY, "miniters": 1, "dynamic_ncols": True}
+        fixed = {"leave": False, "mininterval": EVERY, "miniters": 1, "ncols": 80, "nrows": 20}
         fixed["disable"] = not (wanted and watched())
         super().__init__(items, name, **({"unit": " images"} | more | fixed))
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """What tqdm draws by; the last column stays free, where some terminals break the line."""
-        about = super().format_dict
-        width = min(WIDEST, (about["ncols"] or USUAL) - 1)
+        """What tqdm draws by."""
+        width = min(WIDEST, columns(self.fp) or self.ncols)
         look = self._look(width) if callable(self._look) else self._look
-        return about | {"ncols": width, "bar_format": look}
+        return super().format_dict | {"ncols": width, "bar_format": look}
+
+
+def columns(terminal: IO[str]) -> int:
+    """Columns that a terminal has now; 0 if it does not say."""
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns
+    except (OSError, ValueError):
+        return 0
 
 
 def write(line: str) -> None:
