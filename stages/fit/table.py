@@ -17,7 +17,7 @@ FORMATS = {"lr": ".5g", "seconds": ".1f"}  # and of other numbers as many digits
 def show(rows: Sequence[Mapping[str, Any]], seconds: float | None = None) -> None:
     """Print the last of `rows`, and before the first one the heading.
 
-    And the seconds that it took. They are in no file: equal runs leave equal bytes.
+    And the seconds that it took this run. They are in no file: equal runs leave equal bytes.
     """
     row = {name: value for name, value in rows[-1].items() if name != "stage"}
     row["seconds"] = seconds
