@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import click
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from stages.base import command, params, paths, records
+from stages.base.bar import Bar
 from stages.competition.archive import Archive
 from stages.figures import contact as figure
 from stages.figures import overview
@@ -22,7 +22,7 @@ def main() -> None:
     """Count the classes, measure the images, draw a contact sheet, and say what that advises."""
     s = params.load("explore")
     rows, test = tables.read(paths.SCREENED), tables.read(paths.TEST)
-    names = tqdm([*rows["image"], *test["image"]], "explore", unit="image", disable=None)
+    names = Bar("explore", [*rows["image"], *test["image"]])
     found = headers.read(Archive(paths.RAW), names)
     overview.draw_sizes(paths.picture("sizes"), found, s.resize.shorter_side)
     draw_contact(rows, s.competition.task)

@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 import torch
-from tqdm import tqdm
 
 from stages.base import command, params, paths, records, unfinished
+from stages.base.bar import Bar
 from stages.competition import lookup
 from stages.competition.archive import Archive
 from stages.images import decoding, packing
@@ -30,8 +30,7 @@ def main() -> None:
     with packing.Writer(kept) as writer:
         start = writer.images + writer.unreadable
         done = in_order(work, names[start:], threads=os.cpu_count() or 1)
-        bar = {"total": len(names), "initial": start, "unit": "image", "disable": None}
-        for name, result in tqdm(done, "resize", **bar):
+        for name, result in Bar("resize", done, total=len(names), initial=start):
             if isinstance(result, str):
                 writer.leave_out(name, result)
             else:

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+from stages.base import bar
 from stages.base.errors import UserError
 from stages.competition import download, kaggle
 from tests.kaggle_server import DOWNLOAD, KEY, SIGNATURE, STORAGE, TOKEN, Fault, loopback
@@ -88,9 +89,15 @@ def test_the_command_asks_for_this_competition_and_for_nothing_else(site, folder
     assert site.requests == [f"POST {DOWNLOAD} {SLUG}", f"GET {STORAGE}"]
 
 
-def test_the_progress_bar_is_shown(site, folder, capfd):
+def test_kaggles_bar_is_shown_to_who_looks(site, folder, capfd, monkeypatch):
+    monkeypatch.setattr(bar, "watched", lambda: True)
     download.download(SLUG, folder)
     assert "100%" in capfd.readouterr().err
+
+
+def test_in_a_pipe_kaggles_bar_is_not_passed_on(site, folder, capfd):
+    download.download(SLUG, folder)
+    assert capfd.readouterr().err == ""
 
 
 RULES = f"accept the competition's rules at https://www.kaggle.com/competitions/{SLUG}/rules"
@@ -481,6 +488,6 @@ def test_a_credential_that_kaggle_itself_would_print_is_not_told(
 
 def test_checking_a_large_archive_shows_its_progress(site, folder, monkeypatch, capfd):
     monkeypatch.setattr(download, "LARGE", 1)
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr(bar, "watched", lambda: True)
     download.download(SLUG, folder)
-    assert "checking:   0%" in capfd.readouterr().err
+    assert "checking |" in capfd.readouterr().err

@@ -12,8 +12,8 @@ import zlib
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
+from stages.base import bar
 from stages.base.errors import UserError
 from stages.competition import kaggle
 
@@ -65,7 +65,7 @@ def _attempt(slug: str, archive: Path) -> tuple[str, bool]:
     """Run the command once: why there is no whole archive, if so, and whether that may pass."""
     _discard_useless(archive)
     words = ("competitions", "download", slug, "-p", str(archive.parent))
-    answer = kaggle.run(*words, show=True)
+    answer = kaggle.run(*words, show=bar.watched())
     if answer.status == 0 and _is_whole(archive):
         _marker(archive).unlink(missing_ok=True)
         return "", False
@@ -97,12 +97,12 @@ def _check(opened: zipfile.ZipFile) -> None:
     """Read every file to its end, where its checksum is compared; encrypted ones cannot be."""
     members = [m for m in opened.infolist() if not m.flag_bits & ENCRYPTED]
     size = sum(m.file_size for m in members)
-    with tqdm(desc="checking", total=size, unit="B", unit_scale=True, leave=False,
-              disable=None if size >= LARGE else True) as bar:  # fmt: skip
+    about = {"total": size, "unit": "B", "unit_scale": True, "wanted": size >= LARGE}
+    with bar.Bar("checking", **about) as shown:
         for member in members:
             with opened.open(member) as file:
                 while block := file.read(BLOCK):
-                    bar.update(len(block))
+                    shown.update(len(block))
 
 
 def _marker(archive: Path) -> Path:

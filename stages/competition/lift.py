@@ -15,8 +15,7 @@ from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from tqdm import tqdm
-
+from stages.base.bar import Bar
 from stages.base.errors import UserError
 from stages.base.records import whole
 from stages.competition import members
@@ -68,7 +67,7 @@ class Flow:
     def __init__(self, source: Path, found: list[Member]) -> None:
         self._name = source.name
         self._packed = _bytes(found) if source.is_dir() else source.stat().st_size
-        self._bar = tqdm(desc="fetch", unit="B", unit_scale=True, total=0, disable=None)
+        self._bar = Bar("fetch", unit="B", unit_scale=True, total=0)
         self._unpacked = 0
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from stages.base import bar
 from stages.base.errors import UserError
 from stages.competition import kaggle
 
@@ -120,7 +118,7 @@ def send(slug: str, file: Path, message: str, known: Collection[str]) -> Submiss
         return next((s for s in new if s.message[:ALIKE] == message[:ALIKE]), None)
 
     words = ("competitions", "submit", slug, "-f", str(file), "-m", message)
-    answer = kaggle.run(*words, show=sys.stderr.isatty())
+    answer = kaggle.run(*words, show=bar.watched())
     clear = any(sign in answer.said.lower() for sign in REMEDIES)
     found, fault = _until(0 if clear else PATIENCE, own)  # also where only the answer was lost
     if found:
@@ -142,8 +140,7 @@ def wait(slug: str, ref: str, seconds: float) -> Submission:
         UserError: it took longer.
 
     """
-    with tqdm(desc="waiting for Kaggle's score", bar_format="{desc}: {elapsed}", leave=False,
-              disable=None) as line:  # fmt: skip
+    with bar.Bar("waiting for Kaggle's score", look="{desc}: {elapsed}") as line:
 
         def scored() -> Submission | None:
             line.refresh()

@@ -27,7 +27,8 @@ class ActivationData:
         self.train, self.valid = train, valid
         self.batch_size, self.seed = batch_size, seed
         self.sampler = Sampler(train[1].numpy(), oversample, seed)
-        self.steps = len(chunks(range(self.sampler.length), batch_size))
+        self.images, self.validated = self.sampler.length, len(valid[1])
+        self.steps = len(chunks(range(self.images), batch_size))
 
     @property
     def labels(self) -> torch.Tensor:
@@ -85,7 +86,8 @@ class ImageData:
 
     def __post_init__(self) -> None:
         self.sampler = Sampler(self.labels.numpy(), self.oversample, self.views.seed)
-        self.steps = len(chunks(range(self.sampler.length), self.batch_size))
+        self.images, self.validated = self.sampler.length, len(self.valid)
+        self.steps = len(chunks(range(self.images), self.batch_size))
 
     @property
     def labels(self) -> torch.Tensor:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from stages.base.errors import UserError
-from stages.fit import reading, schedules
+from stages.fit import reading, schedules, table
+from stages.fit.stage_bar import UNSEEN, Unseen
 from stages.fit.stepper import Batch, Learner, Stepper
 
 Row = dict[str, float | int | str | None]
@@ -22,6 +21,12 @@ COLUMNS = ["stage", "epoch", "size", "layers", "lr", "train_loss", "valid_loss"]
 class Data(Protocol):
     """Training and validation batches, epoch by epoch."""
 
+    images: int
+    """Images that an epoch trains on, copies counted."""
+    validated: int
+    """Images that validate."""
+    batch_size: int
+    """Images of a batch; the last one has fewer, or one more."""
     steps: int
     """Training batches an epoch."""
     labels: torch.Tensor
@@ -123,6 +128,7 @@ def fit_all(
     fits: Sequence[Fit],
     rates: Rates,
     history: History,
+    bar: Unseen = UNSEEN,
     **about: object,
 ) -> None:
     """Carry out the fits in order, adding a row an epoch to `history` and printing it.
@@ -136,9 +142,11 @@ def fit_all(
         stepper = Stepper(learner, rates.of(cycles, len(learner.groups)), cycles.weight_decay)
         if not history.enter(stepper):
             continue
-        for row, losses in fit(stepper, data, cycles, names, history.after_step):
+        bar.enter(stepper)
+        epochs = fit(stepper, data, cycles, names, bar, history.after_step)
+        for seconds, (row, losses) in table.timed(epochs):
             history.add({"epoch": len(history.rows), **about, **row}, losses)
-            show(history.rows)
+            table.show(history.rows, seconds)
             if len(history.rows) - numbers.start - 1 in schedules.cycle_ends([cycles]):
                 history.after_cycle(stepper)
             history.after_step()
@@ -149,6 +157,7 @@ def fit(
     data: Data,
     cycles: schedules.Cycles,
     names: list[str],
+    bar: Unseen = UNSEEN,
     after_step: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Row, torch.Tensor]]:
     """Carry out one fit from where `stepper` is; yields a row of history after each epoch.
@@ -160,25 +169,20 @@ def fit(
     schedule = schedules.multipliers(cycles, steps).reshape(len(names), steps)
     done, skip = divmod(stepper.smoothed.count, steps)
     epochs = zip(data.epochs(names[done:], skip), names[done:], schedule[done:], strict=True)
-    with tqdm(
-        total=schedule.size, initial=stepper.smoothed.count, unit="batch", leave=False, disable=None
-    ) as bar:
-        for (train, valid), name, multipliers in epochs:
-            if not skip:
-                learner.seeded(name)
-            learner.module.train()
-            batches = zip(train, multipliers[skip:], strict=True)
-            for step, (batch, multiplier) in enumerate(batches, start=skip + 1):
-                stepper.step(batch, multiplier)
-                bar.update()
-                if step < steps:
-                    after_step()
-            skip = 0
-            with stepper.judged():
-                scores, losses = evaluate(learner, valid)
-            bar.set_postfix(epoch=name, train_loss=f"{stepper.smoothed.value:.4f}")
-            highest = float(stepper.rates[-1] * multipliers.max())
-            yield {"lr": highest, "train_loss": stepper.smoothed.value, **scores}, losses
+    for (train, valid), name, multipliers in epochs:
+        if not skip:
+            learner.seeded(name)
+        learner.module.train()
+        batches = bar.over(zip(train, multipliers[skip:], strict=True), skip)
+        for step, (batch, multiplier) in enumerate(batches, start=skip + 1):
+            stepper.step(batch, multiplier)
+            if step < steps:
+                after_step()
+        skip = 0
+        with stepper.judged():
+            scores, losses = evaluate(learner, bar.over(valid))
+        highest = float(stepper.rates[-1] * multipliers.max())
+        yield {"lr": highest, "train_loss": stepper.smoothed.value, **scores}, losses
     stepper.finish()
 
 
@@ -208,17 +212,3 @@ def predict(
     if not pairs:
         return torch.empty(0, 0), torch.empty(0)
     return torch.cat([o for o, _ in pairs]), torch.cat([y for _, y in pairs])
-
-
-def show(rows: Sequence[Row]) -> None:
-    """Print the lesson's table: the last of `rows`, and before the first one the heading."""
-    columns = [c for c in rows[0] if c != "stage"]
-    if len(rows) == 1:
-        tqdm.write("".join(f"{c:>12}" for c in columns))
-    tqdm.write("".join(f"{_cell(rows[-1].get(c)):>12}" for c in columns))
-
-
-def _cell(value: float | int | str | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.5g}" if isinstance(value, float | np.floating) else str(value)

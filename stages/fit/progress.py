@@ -17,7 +17,8 @@ from safetensors import SafetensorError
 
 from stages.base.errors import UserError
 from stages.base.unfinished import Kept
-from stages.fit.fitting import History, Row, show
+from stages.fit import table
+from stages.fit.fitting import History, Row
 from stages.fit.stepper import Stepper
 from stages.model import checkpoint
 from stages.model.network import Network
@@ -66,7 +67,7 @@ class Progress(History):
         self.last, self.best = (self._tensors.get(name, self.last) for name in ("last", "best"))
         click.echo(f"goes on after {self._place.step} steps of fit {self._place.fit + 1}")
         for count in range(len(self.rows)):
-            show(self.rows[: count + 1])
+            table.show(self.rows[: count + 1])
 
     def enter(self, stepper: Stepper) -> bool:
         """Begin the next fit, or go on with it; False if it is done."""

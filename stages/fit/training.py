@@ -16,12 +16,14 @@ from torch import nn
 from stages.base import paths, records, unfinished
 from stages.base.errors import UserError
 from stages.base.settings import Step
+from stages.base.unfinished import addressed
 from stages.fit import fitting, losses, mixing, reading, schedules, snapshots
 from stages.fit.data import ActivationData, ImageData
 from stages.fit.fitting import Data, History, Rates
 from stages.fit.groups import every_layer, layer_groups
 from stages.fit.progress import Progress
 from stages.fit.reading import Reading
+from stages.fit.stage_bar import Unseen, stage_bar
 from stages.fit.stepper import Learner
 from stages.images.loading import Views, resolve_workers
 from stages.images.pack import Pack
@@ -192,28 +194,29 @@ def train_on_images(
     kept = unfinished.keep(stage, fold)
     used = kept.machines(hardware.record(network.precision))
     progress = Progress(kept, network, header.trained)
-    for step in (step for step in steps if step.fits):
-        learner = network_learner(header, network, step.layers, data, s)
-        header = header.after(step.image_size, step.layers)
-        if cycle_save:
-            progress.snapshot = partial(snapshots.take, kept, header, network)
-        about = {"stage": stage, "size": step.image_size, "layers": step.layers}
-        with hardware.enough_memory(f"{stage}.batch_size", batch_size, learner.device):
-            images = data.at(step.image_size)
-            fitting.fit_all(learner, images, step.fits, rates, progress, **about)
-    progress.save()
-    checkpoint.save_network(paths.model(fold, stage), header, network)
-    if cycle_save is not None:
-        fits = [fit for step in steps for fit in step.fits]
-        snapshots.place(kept, fold, schedules.cycle_ends(fits) if cycle_save else [])
-    device, seen = network.precision.device, data.at(header.size)
-    found = read(network, device, header.trains, seen, progress)
+    with stage_bar(addressed(stage, fold), steps, data, progress.rows) as bar:
+        for step in (step for step in steps if step.fits):
+            learner = network_learner(header, network, step.layers, data, s)
+            header = header.after(step.image_size, step.layers)
+            if cycle_save:
+                progress.snapshot = partial(snapshots.take, kept, header, network)
+            about = {"stage": stage, "size": step.image_size, "layers": step.layers}
+            with hardware.enough_memory(f"{stage}.batch_size", batch_size, learner.device):
+                images = data.at(step.image_size)
+                fitting.fit_all(learner, images, step.fits, rates, progress, bar, **about)
+        progress.save()
+        checkpoint.save_network(paths.model(fold, stage), header, network)
+        if cycle_save is not None:
+            fits = [fit for step in steps for fit in step.fits]
+            snapshots.place(kept, fold, schedules.cycle_ends(fits) if cycle_save else [])
+        device, seen = network.precision.device, data.at(header.size)
+        found = read(network, device, header.trains, seen, progress, bar)
     write(stage, fold, progress, found, header, used)
     kept.finish()
 
 
 def read(
-    module: nn.Module, device: torch.device, task: Task, data: Data, history: History
+    module: nn.Module, device: torch.device, task: Task, data: Data, history: History, bar: Unseen
 ) -> Reading | None:
     """The reading of what was trained, with the weights that are kept.
 
@@ -221,7 +224,7 @@ def read(
     """
     if not len(history.last):
         return None
-    outputs, targets = fitting.predict(module, data.plain(), device)
+    outputs, targets = fitting.predict(module, bar.over(data.plain()), device)
     rows = task.row_losses(outputs, targets), history.last, history.best
     return reading.read(*(losses.double().numpy() for losses in rows), history.rows)
 

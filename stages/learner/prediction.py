@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import torch
-from tqdm import tqdm
 
+from stages.base.bar import Bar
 from stages.images.loading import ManyViews, chunks, load
 
 
@@ -18,7 +18,7 @@ def of_views(
     workers: int,
     device: torch.device,
     start: int = 0,
-    name: str | None = None,
+    name: str = "",
 ) -> Iterator[torch.Tensor]:
     """What `compute` makes of pixels: (B, V, C) of every view of the items, from `start` on.
 
@@ -26,9 +26,8 @@ def of_views(
     """
     images = max(1, batch_size // len(views.which))
     todo = [batch for batch in chunks(range(len(views.rows)), images) if batch[0] >= start]
-    bar = {"total": len(views.rows), "initial": start, "unit": "image", "disable": None}
-    with tqdm(None, name, **bar) as progress:
+    with Bar(name, total=len(views.rows), initial=start) as bar:
         for pixels, _ in load(views, todo, workers):
             flat = pixels.flatten(0, 1).to(device, non_blocking=True)
             yield compute(flat).float().view(len(pixels), len(views.which), -1).cpu()
-            progress.update(len(pixels))
+            bar.update(len(pixels))

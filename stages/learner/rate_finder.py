@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
+from stages.base.bar import Bar
 from stages.fit import schedules
 from stages.fit.fitting import Data
 from stages.fit.stepper import Batch, Learner, Stepper
@@ -47,11 +47,10 @@ def find(
     names = [f"find_lr/{i}" for i in range(math.ceil(batches / data.steps))]
     stepper = Stepper(learner, schedules.differential(1.0, ratio, len(learner.groups)))
     losses = []
-    progress = tqdm(climb, "find_lr", unit="batch", leave=False, disable=None)
-    with restored(learner.module):
+    with restored(learner.module), Bar("find_lr", climb, unit=" batches") as bar:
         learner.seeded("find_lr")
         learner.module.train()
-        for batch, rate in zip(_training(data, names), progress, strict=False):
+        for batch, rate in zip(_training(data, names), bar, strict=False):
             stepper.step(batch, rate)
             losses.append(stepper.smoothed.value)
             if exploded(losses):

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 import torch
-from tqdm import tqdm
 
 from stages.base import paths
+from stages.base.bar import Bar
 from stages.base.errors import UserError
 from stages.base.settings import Settings
 from stages.fit import fitting, training
@@ -42,7 +42,7 @@ def estimate(entries: Sequence[Entry], rows: Rows, s: Settings) -> list[float]:
         raise not_there(f"{paths.FOLDS} of these rows")
     training.of_fold(rows.fold)  # refuses fewer rows than can be trained on
     trial, found = Trial(rows.fold, s), []
-    for entry in tqdm(entries, "trying", unit="fit", leave=False, disable=None):
+    for entry in Bar("trying", entries, unit=" fits"):
         train, validate = trial.costs(entry)
         found.append(len(entry.numbers) * (rows.epoch * train + rows.valid * validate))
     return found
