@@ -23,7 +23,7 @@ from stages.fit.fitting import Data, History, Rates
 from stages.fit.groups import every_layer, layer_groups
 from stages.fit.progress import Progress
 from stages.fit.reading import Reading
-from stages.fit.stage_bar import Unseen, stage_bar
+from stages.fit.stage_bar import UNSEEN, Unseen, stage_bar
 from stages.fit.stepper import Learner
 from stages.images.loading import Views, resolve_workers
 from stages.images.pack import Pack
@@ -216,8 +216,9 @@ def train_on_images(
 
 
 def read(
-    module: nn.Module, device: torch.device, task: Task, data: Data, history: History, bar: Unseen
-) -> Reading | None:
+    module: nn.Module, device: torch.device, task: Task, data: Data, history: History,
+    bar: Unseen = UNSEEN,
+) -> Reading | None:  # fmt: skip
     """The reading of what was trained, with the weights that are kept.
 
     None where there were no fits, or no row validates.
