@@ -38,7 +38,7 @@ def main() -> None:
     if len(worst.rows):
         found, note = explained(task, table, truth, worst.rows)
     shown = [tile for row, one in found.items() for tile in drawn(task, table, truth, row, one)]
-    columns = 3 if task == "multiclass" else 2  # of an image
+    columns = 3 if task == "multiclass" or not shown else 2  # of an image
     tiles.draw(paths.picture("gradcam"), [Section(worst.title, shown, note)], columns)
     layer = {"layer": next(iter(found.values())).layer} if found else {}
     records.write_metrics("gradcam", {"images": len(found), **layer})
@@ -76,8 +76,8 @@ def drawn(task: str, table: Table, truth: np.ndarray, row: int, one: Explained) 
     for output, place in zip(outputs, one.heat, strict=True):
         words = [lines.pop(0)] if len(outputs) > 1 else lines
         alone = captions.of_output(task, one.outputs[output], classes, output)
-        nothing = "" if place.any() else "; no place speaks for it"
-        yield Tile(heat.over(one.seen, place), [*words, (f"in this view {alone}{nothing}", GREY)])
+        more = [f"in this view {alone}", *([] if place.any() else ["no place speaks for it"])]
+        yield Tile(heat.over(one.seen, place), [*words, *((line, GREY) for line in more)])
 
 
 if __name__ == "__main__":

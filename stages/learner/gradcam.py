@@ -96,8 +96,8 @@ def side_of(found: torch.Tensor, header: Header) -> int:
     side = isqrt(places)
     if side < 2 or side**2 != places:
         raise NoMapError(
-            f"{header.architecture} leaves no map to show: at {header.size} pixels its last "
-            f"features are {places} place{'s' * (places > 1)}."
+            f"{header.architecture} leaves no map: {places} place{'s' * (places > 1)} at "
+            f"{header.size} pixels."
         )
     return side
 
