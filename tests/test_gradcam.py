@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from stages.base import leftovers
 from stages.figures import heat, tiles
 from stages.learner import gradcam
 from stages.model import checkpoint
@@ -287,6 +288,12 @@ def test_without_images_to_explain_torch_is_not_imported(tmp_path, make_pack):
     assert not {"torch", "timm", "captum"} & set(done.stdout.split())
     assert "gradcam: images 0" in done.stdout
     assert Image.open(folder / "reports/gradcam.png").size[0] > 400
+
+
+def test_models_of_folds_that_are_no_longer_named_do_not_stay(tmp_path, make_pack, monkeypatch):
+    monkeypatch.chdir(project(tmp_path / "p", make_pack))
+    leftovers.remove([1])
+    assert [path.name for path in Path("data/models").iterdir()] == ["1"]
 
 
 def test_a_model_of_other_classes_is_refused(tmp_path, make_pack):

@@ -60,6 +60,7 @@ def test_a_changed_value_shows_in_the_diffs(repository: Path) -> None:
         "tta@0",
         "blend",
         "interpret",
+        "gradcam",
         "submission",
         "report",
     ]
@@ -72,5 +73,5 @@ def test_a_changed_value_shows_in_the_diffs(repository: Path) -> None:
 
 def test_an_experiment_changes_a_value_by_itself(repository: Path) -> None:
     output = dvc(repository, "exp", "run", "-S", "blend.clip=0.01")
-    assert stages_run(output) == ["blend", "interpret", "submission", "report"]
+    assert stages_run(output) == ["blend", "interpret", "gradcam", "submission", "report"]
     assert "0.01" in git(repository, "diff", "params.yaml")

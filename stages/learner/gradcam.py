@@ -2,7 +2,7 @@
 
 Each channel of the last feature map before pooling weighs as much as the output's gradient towards
 it, averaged over the map; where the weighed sum is above 0, a place speaks for the output. All of
-it is on the CPU and in fp32: a few images, and the same bytes on every machine.
+it is on the CPU and in fp32, for there are few images.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Explained:
 
 
 def load(fold: str, task: str, classes: list[str]) -> tuple[Header, Network]:
-    """The network that `tta` predicts with.
+    """The network that `tta` predicts with; where that averages snapshots, the last of them.
 
     Raises:
         UserError: it was trained for other classes or another task than there are now.
