@@ -12,12 +12,15 @@ from stages.base import command, params, paths, records
 from stages.base.errors import UserError
 from stages.competition.archive import Archive
 from stages.copies import exact, hashes, near, report, together
-from stages.figures import pairs as figure
+from stages.figures import tiles
+from stages.figures.style import GREY, INK, RED
+from stages.figures.tiles import Section, Tile
 from stages.images.pack import Pack
 from stages.model import activations
 from stages.rows import cells, tables
 
 SHOWN = 8  # pairs in the picture
+NONE = Section("", [], "No image is a copy of another.")
 
 
 @command.stage("duplicates")
@@ -81,23 +84,21 @@ def kept_together(rows: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(pack: Pack, table: pd.DataFrame) -> None:
-    """Draw the first pairs."""
-    shown = [
-        figure.Pair(
-            images=[pack.image(number) for number in pack.rows([row.image_a, row.image_b])],
-            titles=[titled(row.image_a, row.label_a), titled(row.image_b, row.label_b)],
-            caption=f"{row.where}: {row.kind}, {row.distance} bits, cosine {row.cosine:.2f}",
-            bad=row.agree == "no",
-        )
-        for row in table.itertuples(index=False)
-    ]
-    figure.draw(paths.picture("duplicates"), shown, empty="No image is a copy of another.")
+    """Draw the first pairs, two in a line; contradicting labels are told in red."""
+    shown = []
+    for row in table.itertuples(index=False):
+        ends = [(row.image_a, row.label_a), (row.image_b, row.label_b)]
+        title = f"{row.where}: {row.kind}, {row.distance} bits, cosine {row.cosine:.2f}"
+        pair = [tile(pack, image, label) for image, label in ends]
+        shown.append(Section(title, pair, colour=RED if row.agree == "no" else INK))
+    tiles.draw(paths.picture("duplicates"), shown or [NONE], columns=2, beside=2)
 
 
-def titled(image: str, label: str | float) -> tuple[str, str]:
-    """What an image is, and its name."""
+def tile(pack: Pack, image: str, label: str | float) -> Tile:
+    """An image, under it what it is, and its name."""
     known = ", ".join(cells.split(label)) or "no label" if isinstance(label, str) else "test image"
-    return known, image
+    [place] = pack.rows([image])
+    return Tile(pack.image(place), [(known, INK), (image, GREY)])
 
 
 if __name__ == "__main__":

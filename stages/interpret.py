@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from stages.base import command, params, paths, records
-from stages.figures import confusion, scatter
-from stages.figures import examples as images
+from stages.figures import confusion, scatter, tiles
 from stages.figures import reliability as calibration
+from stages.figures.style import BLUE, GREY, RED
+from stages.figures.tiles import Section, Tile
 from stages.images.pack import Pack
 from stages.looking import captions, confused, examples, per_class, reliability
 from stages.scoring import out_of_fold
@@ -53,21 +54,19 @@ def draw_confused(task: str, table: Table, truth: np.ndarray) -> dict[str, int]:
 def draw_examples(task: str, table: Table, truth: np.ndarray) -> None:
     """Draw the rows that are most wrong, most right and most unsure."""
     pack, values = Pack(paths.PACK), table.predicted
-    right = examples.is_right(truth, values) if task != "regression" else None
+    numbers = task == "regression"
+    right = np.ones(len(truth), bool) if numbers else examples.is_right(truth, values)
     sections = []
     for kind in examples.of_task(task, truth, values):
-        places = pack.rows(table.rows["image"].iloc[kind.rows])
-        shown = [
-            images.Example(
-                pack.image(place),
-                *captions.of_row(task, truth, values, table.classes, row),
-                right=right is None or bool(right[row]),
-                name=table.rows["id"].iloc[row],
-            )
-            for place, row in zip(places, kind.rows, strict=True)
-        ]
-        sections.append(images.Section(kind.title, shown, kind.none))
-    images.draw(paths.picture("images"), sections)
+        about = table.rows.iloc[kind.rows]
+        shown = []
+        for row, name, place in zip(kind.rows, about["id"], pack.rows(about["image"]), strict=True):
+            said, true = captions.of_row(task, truth, values, table.classes, row)
+            colour = BLUE if right[row] else RED
+            words = [(f"said {said}", colour), (f"true {true}", BLUE), (name, GREY)]
+            shown.append(Tile(pack.image(place), words))
+        sections.append(Section(kind.title, shown, "" if shown else kind.none))
+    tiles.draw(paths.picture("images"), sections)
 
 
 def scores(task: str, table: Table, truth: np.ndarray) -> pd.DataFrame:

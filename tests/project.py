@@ -26,7 +26,7 @@ TRAIN, TEST = 45, 12
 STAGES = [
     "fetch", "split", "resize", "screen", "explore", "backbone", "precompute", "duplicates",
     "head_views", "find_lr_head", "head", "augment", "progressive", "find_lr_unfreeze", "unfreeze",
-    "tta", "blend", "interpret", "submission", "report",
+    "tta", "blend", "interpret", "gradcam", "submission", "report",
 ]  # fmt: skip
 PER_FOLD = {
     "find_lr_head", "head", "augment", "progressive", "find_lr_unfreeze", "unfreeze", "tta",

@@ -154,7 +154,7 @@ def test_the_report_shows_every_picture_that_is_of_no_fold() -> None:
 
 # What each edit reruns; a stage of a fold stands without its fold, and `report` follows on any.
 TRAINING = ["head", "augment", "progressive", "find_lr_unfreeze", "unfreeze"]
-AFTER_TTA = ["blend", "interpret", "submission"]
+AFTER_TTA = ["blend", "interpret", "gradcam", "submission"]
 END = ["tta", *AFTER_TTA]
 AFTER_HEAD = [*TRAINING, *END]
 ACTIVATIONS = ["precompute", "duplicates", "head_views", "find_lr_head", *AFTER_HEAD]
@@ -164,6 +164,7 @@ EDITS = {
     "temperature": ({"blend.temperature": "tuned"}, AFTER_TTA),
     "metric": ({"competition.metric": "accuracy"}, AFTER_TTA),
     "threshold": ({"submission.threshold": "per_class"}, AFTER_TTA),
+    "explained images": ({"gradcam.images": 2}, ["gradcam"]),
     "file": ({"submission.file": "other.csv"}, ["submission"]),
     "positive class": ({"competition.positive_class": "red"}, ["submission"]),
     "id column": (
@@ -277,7 +278,7 @@ def test_another_fold_runs_that_fold_alone_and_one_fewer_runs_none(repository: P
         ("stages/figures/confusion.py", ["interpret"]),
         ("stages/competition/kaggle.py", ["fetch"]),
         ("stages/competition/names.py", ["split", "resize", "submission"]),
-        ("stages/images/decoding.py", ["resize", *ACTIVATIONS[:-3]]),  # a room is listed whole
+        ("stages/images/decoding.py", ["resize", *ACTIVATIONS[:-4]]),  # a room is listed whole
         ("stages/learner/rate_finder.py", ["find_lr_head", "find_lr_unfreeze"]),
         ("stages/page/page.css", ["report"]),
     ],

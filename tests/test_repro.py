@@ -64,6 +64,7 @@ def test_a_changed_value_shows_in_the_diffs(repository: Path) -> None:
         "tta@0",
         "blend",
         "interpret",
+        "gradcam",
         "submission",
         "report",
     ]
@@ -83,7 +84,7 @@ def test_a_submission_is_shown_in_the_report_and_runs_nothing_else(repository: P
 
 def test_an_experiment_changes_a_value_by_itself(repository: Path) -> None:
     output = dvc(repository, "exp", "run", "-S", "blend.clip=0.01")
-    assert stages_run(output) == ["blend", "interpret", "submission", "report"]
+    assert stages_run(output) == ["blend", "interpret", "gradcam", "submission", "report"]
     assert "0.01" in git(repository, "diff", "params.yaml")
 
 

@@ -30,7 +30,7 @@ PLAIN = Transforms(augment="none", max_zoom=1.0, rotate=0, lighting=0.0)
 MODELS = ["head", "augment", "progressive", "unfreeze"]
 LATE = [
     "augment", "progressive", "find_lr_unfreeze", "unfreeze", "tta", "blend", "interpret",
-    "submission",
+    "gradcam", "submission",
 ]  # fmt: skip
 
 

@@ -13,9 +13,9 @@ from stages.base import paths
 
 
 def remove(folds: Sequence[int | str]) -> None:
-    """Remove the histories, finder's curves and predictions of all folds but these."""
+    """Remove the models, histories, finder's curves and predictions of all folds but these."""
     names = set(map(str, folds))
-    for folder in (paths.PREDICTIONS, paths.HISTORY, paths.RATES):
+    for folder in (paths.MODELS, paths.PREDICTIONS, paths.HISTORY, paths.RATES):
         for left in folder.glob("*/"):
             if left.name not in names:
                 shutil.rmtree(left)

@@ -26,6 +26,7 @@ UNREADABLE = Path("data/unreadable.csv")
 BACKBONE = Path("data/backbone.safetensors")
 ACTIVATIONS = Path("data/activations")
 HEAD_VIEWS = Path("data/head_views")
+MODELS = Path("data/models")
 PREDICTIONS = Path("data/predictions")
 HISTORY, RATES = Path("data/history"), Path("data/rates")
 OUT_OF_FOLD = Path("data/out_of_fold.csv")
@@ -36,7 +37,7 @@ LEDGER = Path("submissions/ledger.csv")
 
 def model(fold: str, stage: str) -> Path:
     """The checkpoint that `stage` leaves for `fold`."""
-    return Path(f"data/models/{fold}/{stage}.safetensors")
+    return MODELS / fold / f"{stage}.safetensors"
 
 
 def snapshots(fold: str) -> Path:

@@ -327,6 +327,13 @@ class Blend(Group):
     the lowest log loss of the out-of-fold rows."""
 
 
+class Gradcam(Group):
+    """Where the network looked when it was wrong: Grad-CAM (Selvaraju et al. 2017)."""
+
+    images: Annotated[int, Field(ge=0, le=50)]
+    """How many of the validated images that it was most wrong about; 0: none."""
+
+
 class Submission(Group):
     """The submission file."""
 
@@ -376,6 +383,7 @@ class Settings(Group):
     unfreeze: Unfreeze
     tta: Tta
     blend: Blend
+    gradcam: Gradcam
     submission: Submission
     runtime: Runtime
 

@@ -13,8 +13,8 @@ from stages.base import params, paths
 from stages.base.errors import some
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
-    from PIL import Image
 
     from stages.base.settings import Competition
     from stages.competition.archive import Archive
@@ -84,30 +84,33 @@ def _of_files(
 
 def draw(archive: Archive, rows: pd.DataFrame) -> None:
     """Draw a contact sheet of nine training images, evenly spread over the table."""
-    from PIL import Image
+    import numpy as np
 
-    from stages.figures import sheet
+    from stages.figures import tiles
+    from stages.figures.style import INK
     from stages.rows import cells
 
     step = max(1, len(rows) // SHOWN)
     chosen = rows.iloc[::step].head(SHOWN)
     pictures = {name: picture(archive, name) for name in chosen["image"]}
     titles = [
-        ", ".join(cells.split(cell)) if pictures[name] else f"{name} cannot be read"
+        f"{name} cannot be read" if pictures[name] is None else ", ".join(cells.split(cell))
         for name, cell in zip(chosen["image"], chosen["label"], strict=True)
     ]
-    blank = Image.new("RGB", (256, 256), "lightgrey")
-    sheet.draw(paths.picture("look"), [found or blank for found in pictures.values()], titles)
+    blank = np.full((256, 256, 3), 211, np.uint8)  # light grey
+    shown = [
+        tiles.Tile(blank if found is None else found, [(title, INK)])
+        for found, title in zip(pictures.values(), titles, strict=True)
+    ]
+    tiles.draw(paths.picture("look"), [tiles.Section("", shown)])
 
 
-def picture(archive: Archive, name: str) -> Image.Image | None:
-    """One image, small; None, and why is told, if it cannot be read."""
-    from PIL import Image
-
+def picture(archive: Archive, name: str) -> np.ndarray | None:
+    """One image (H, W, 3), small; None, and why is told, if it cannot be read."""
     from stages.images import decoding
 
     try:
-        return Image.fromarray(decoding.decode(archive.read(name), 256))
+        return decoding.decode(archive.read(name), 256)
     except decoding.UnreadableError as error:
         click.echo(f"{'note':<12}{name} cannot be read: {error}; see screen.bad_images.")
         return None

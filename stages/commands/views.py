@@ -7,6 +7,9 @@ import click
 from stages.base import params, paths
 from stages.base.errors import UserError
 
+SIDE, LABEL = 115, 76  # pixels of a view, and of the name of a line
+FEWEST = 4  # columns: there is to be room for a name
+
 
 @click.command()
 @click.argument("images", nargs=-1)
@@ -16,7 +19,7 @@ def command(images: tuple[str, ...]) -> None:
     The plain view and those of the first epochs at each size, then those of TTA, in
     reports/views.png: the very pixels of the batches. Of three training images if none is named.
     """
-    from stages.figures import views as figure
+    from stages.figures import contact as figure
     from stages.images.pack import Pack
     from stages.learner import sheet
 
@@ -24,19 +27,27 @@ def command(images: tuple[str, ...]) -> None:
     if not paths.PACK.exists():
         raise UserError("the images are not resized yet; run `dvc repro resize` first.")
     pack, lines = Pack(paths.PACK), list(sheet.lines(s))
-    shown = {
-        image: {
-            line.about: dict(zip(map(titled, line.names), line.pixels(pack, image, s), strict=True))
-            for line in lines
-        }
+    shown = [
+        figure.Line(
+            *named(line.about), line.pixels(pack, image, s), [*map(titled, line.names)],
+            heading=image if line is lines[0] else "",
+        )
         for image in sheet.chosen(pack, images)
-    }
-    figure.draw(paths.picture("views"), shown)
+        for line in lines
+    ]  # fmt: skip
+    columns = max(FEWEST, *(len(line.names) for line in lines))
+    figure.draw(paths.picture("views"), shown, columns, SIDE, LABEL)
     if mixed := [name for name in ("mixup", "cutmix") if getattr(s.batches, name)]:
         click.echo(f"note: {' and '.join(mixed)} blends what is shown with other images.")
     click.echo(f"picture: {paths.picture('views')}; the numbers are those of the epochs.")
 
 
+def named(about: str) -> tuple[str, str]:
+    """What a line shows, in two: 72 px, TTA."""
+    size, _, more = about.partition(", ")
+    return size, more
+
+
 def titled(name: str) -> str:
-    """The name of a view, above it: augment 0 is that of its first epoch."""
+    """The name of a view, under it: augment 0 is that of its first epoch."""
     return name.replace("/", " ") or "plain"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image, ImageOps
+from PIL import Image
 
 from stages.figures import words
 from stages.figures.style import INK, LOOK, figure
@@ -22,12 +22,18 @@ class Mosaic:
     def __init__(self, sheet: Figure, width: int, height: int) -> None:
         self._sheet, self._width, self._height = sheet, width, height
 
-    def image(self, pixels: np.ndarray, left: int, top: int, side: int) -> None:
-        """Place an image (H, W, 3) in the middle of a square, as large as fits."""
-        found = np.asarray(ImageOps.contain(Image.fromarray(pixels), (side, side)))
-        height, width = found.shape[:2]
-        across, down = left + (side - width) // 2, top + (side - height) // 2
-        self._sheet.figimage(found, across, self._height - down - height, origin="upper")
+    def image(
+        self, pixels: np.ndarray, left: int, top: int, side: int, *, low: bool = False
+    ) -> None:
+        """Place an image (H, W, 3) in a square, as large as fits.
+
+        It lies in the middle, or, for words under it, in the lower left corner.
+        """
+        width, height = inside(pixels, side)
+        found = np.asarray(Image.fromarray(pixels).resize((width, height)))
+        across, under = (0, 0) if low else ((side - width) // 2, (side - height + 1) // 2)
+        bottom = self._height - top - side
+        self._sheet.figimage(found, left + across, bottom + under, origin="upper")
 
     def write(
         self, text: str, left: int, top: int, width: int, points: float = 9, **style: str
@@ -40,6 +46,13 @@ class Mosaic:
         shown = words.fitted(text, width / DPI, points, style["weight"])
         x, y = left / self._width, 1 - top / self._height
         self._sheet.text(x, y, shown, fontsize=points, **style)
+
+
+def inside(pixels: np.ndarray, side: int) -> tuple[int, int]:
+    """Width and height of an image (H, W, 3) that is as large as fits into a square."""
+    height, width = pixels.shape[:2]
+    longer = max(height, width)
+    return max(1, round(side * width / longer)), max(1, round(side * height / longer))
 
 
 @contextmanager

@@ -15,24 +15,26 @@ def short(text: str, longest: int) -> str:
     return plain(text if len(text) <= longest else f"{text[: longest - 3]}...")
 
 
-def end(text: str, longest: int) -> str:
-    """The end of a text, as file names differ there."""
-    return plain(text if len(text) <= longest else f"...{text[3 - longest :]}")
-
-
 def plain(text: str) -> str:
     """A text that matplotlib shows as it is."""
     return text.replace("$", r"\$")
 
 
 def fitted(text: str, inches: float, points: float, weight: str = "normal") -> str:
-    """The beginning of a text that is at most so wide; a $ starts no formula."""
+    """A text that is at most so wide; a $ starts no formula.
+
+    What is too much is left out in the middle: file names differ at their ends.
+    """
     if width(text, points, weight) <= inches:
         return plain(text)
     kept = bisect_right(
-        range(len(text)), inches, key=lambda n: width(f"{text[:n]}...", points, weight)
+        range(len(text)), inches, key=lambda n: width(_without_middle(text, n), points, weight)
     )
-    return plain(f"{text[: max(0, kept - 1)]}...")
+    return plain(_without_middle(text, max(0, kept - 1)))
+
+
+def _without_middle(text: str, kept: int) -> str:
+    return f"{text[: kept - kept // 2]}...{text[len(text) - kept // 2 :]}"
 
 
 def width(text: str, points: float, weight: str = "normal") -> float:

@@ -1,1 +1,1 @@
-"""What is done with a network: weights from outside, rates found, predictions."""
+"""What is done with a network: weights from outside, rates found, predictions and their reasons."""

@@ -1,1 +1,1 @@
-"""What `explore` and `interpret` look at: originals, rows worth seeing, classes, calibration."""
+"""What is worth seeing: originals, rows, classes, confusions, calibration."""

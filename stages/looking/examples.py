@@ -26,27 +26,32 @@ class Kind:
     none: str
 
 
-def of_task(task: str, truth: np.ndarray, values: np.ndarray) -> list[Kind]:
-    """The kinds of a task's rows; truth and values as in stages/scoring/metrics.py."""
+def of_task(task: str, truth: np.ndarray, values: np.ndarray, shown: int = SHOWN) -> list[Kind]:
+    """The kinds of a task's rows, the wrong ones first, so many of each.
+
+    Truth and values are as in stages/scoring/metrics.py.
+    """
     if task == "regression":
         error = np.abs(values - truth).max(axis=1, initial=0)
         return [
-            Kind("Largest errors", first(-error), NO_ROW),
-            Kind("Smallest errors", first(error), NO_ROW),
+            Kind("Largest errors", first(-error, shown), NO_ROW),
+            Kind("Smallest errors", first(error, shown), NO_ROW),
         ]
     true, right = of_truth(truth, values), is_right(truth, values)
     wrong = f"Most wrong, of {(~right).sum()} wrong rows in {len(right)}"
     return [
-        Kind(wrong, first(true, ~right), "No row is wrong." if len(right) else NO_ROW),
-        Kind("Most right", first(-true, right), "No row is right." if len(right) else NO_ROW),
-        Kind("Most unsure", first(-doubt(truth, values)), NO_ROW),
+        Kind(wrong, first(true, shown, ~right), "No row is wrong." if len(right) else NO_ROW),
+        Kind(
+            "Most right", first(-true, shown, right), "No row is right." if len(right) else NO_ROW
+        ),
+        Kind("Most unsure", first(-doubt(truth, values), shown), NO_ROW),
     ]
 
 
-def first(key: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
-    """Numbers of the rows whose key (N,) is lowest, among those flagged (N,)."""
+def first(key: np.ndarray, shown: int, among: np.ndarray | None = None) -> np.ndarray:
+    """Numbers of the rows whose key (N,) is lowest, so many, among those flagged (N,)."""
     order = np.argsort(key, kind="stable")
-    return (order if among is None else order[among[order]])[:SHOWN]
+    return (order if among is None else order[among[order]])[:shown]
 
 
 def of_truth(truth: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -110,10 +110,14 @@ class Network(nn.Module):
 
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pooled activations (N, F), fp32; without a graph unless the backbone is trained."""
+        return self.pool(self.feature_map(pixels))
+
+    def feature_map(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The last map before pooling, fp32 (N, C, H, W); of tokens (N, C, T, 1)."""
         learns = self.layers == "all" and self.training
         with torch.set_grad_enabled(learns), self.precision.autocast():
             features = self.backbone.forward_features(self._normalised(pixels))
-        return self.pool(self._as_map(features).float())
+        return self._as_map(features).float()
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
         """Fp32 (N, 3, H, W), channels last.
