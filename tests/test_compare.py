@@ -75,7 +75,7 @@ def test_another_machine_is_named_between_commits_too(repository):
 def test_a_revision_that_is_not_there_is_one_sentence():
     status, said = compared("nowhere")
     assert status == 1
-    assert said.startswith("Error: dvc metrics diff failed: ")
+    assert said.startswith("Error: `dvc metrics diff` failed: ")
     assert "nowhere" in said
 
 
