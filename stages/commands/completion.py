@@ -19,11 +19,11 @@ PROGRAM, VARIABLE = "repodium", "_REPODIUM_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print the script by which your shell completes our commands.
+    """Print the script that completes our commands.
 
-    Run the line of your shell below once, then open a new shell: Tab completes commands, options,
-    files of submissions/, and commits, tags and experiments. A new version of Repodium needs no
-    new script.
+    Run the line of your shell once (they are below), then open a new shell: Tab completes commands
+    and options, branches, tags and experiments, and the files of submissions/. A new version of
+    Repodium needs no new script.
     """
     kind = get_completion_class(shell)
     click.echo(kind(context.find_root().command, {}, PROGRAM, VARIABLE).source())

@@ -139,7 +139,7 @@ class Checkup:
         """Whether the competition is there and its rules are accepted."""
         size, rules = self._size, kaggle.RULES.format(slug=self._slug)
         if not self._row.get("userHasEntered", True):
-            raise UserError(f"it is not entered yet; accept the rules of {self._slug} at {rules}.")
+            raise UserError(f"it is not entered yet; at {rules} accept the rules of {self._slug}.")
         entered = "entered" if self._row else f"its rules are at {rules}"
         return f"{self._slug}, {size / GB:.1f} GB, {entered}"
 
