@@ -27,6 +27,15 @@ def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
+def piped(*words: str) -> str:
+    """What the same writes into a pipe, errors too."""
+    process = subprocess.run(
+        [sys.executable, "-c", RUN, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True,
+    )  # fmt: skip
+    return process.stdout
+
+
 def shown(*words: str, columns: int = 80, **environment: str) -> tuple[int, str]:
     """What `repodium` with these words shows on a terminal, and its exit status."""
     ours, theirs = pty.openpty()

@@ -37,7 +37,11 @@ def examples(name: str) -> list[str]:
     said = CliRunner().invoke(main, [name, "--help"], catch_exceptions=False).output
     beginning, _, last = said.rpartition("\nExamples:\n")
     assert beginning, f"the help of {name} does not end with examples"
-    return [line[4:].partition("  #")[0] for line in last.splitlines() if line.startswith("  $ ")]
+    return [
+        line[4:].partition("  #")[0].strip()
+        for line in last.splitlines()
+        if line.startswith("  $ ")
+    ]
 
 
 EXAMPLES = [(name, line) for name in COMMANDS for line in examples(name)]

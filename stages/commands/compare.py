@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # pandas is slow to import
 
 HERE = "workspace"
 MACHINE = ("device", "threads", "precision", "torch", "deterministic")
-OLD, NEW = 1, 3  # columns of the table
+OLD = 1  # column of the table
 PAINTS = {"better": terminal.good, "worse": terminal.bad, "within noise": terminal.warning}
 Change = tuple[str, Any, Any]  # name, old, new
 
@@ -105,7 +105,7 @@ def differences(kind: str, a: str, b: str) -> Iterator[Change]:
         raise UserError(f"`dvc {kind} diff` failed: {said}")
     for file, changes in json.loads(ran.stdout or "{}").items():
         where = stage_of(file)
-        for key, values in changes.items():
+        for key, values in sorted(changes.items()):  # DVC's own order is another each time
             yield f"{where} {key}".strip(), values.get("old"), values.get("new")
 
 
@@ -123,7 +123,7 @@ def table(title: str, changes: list[Change]) -> list[str]:
     if not changes:
         return [f"{terminal.heading(title)}: no difference"]
     rows = [(f"  {name} ", _shown(old), "->", _shown(new)) for name, old, new in changes]
-    aligned = tables.lines(rows, right=[OLD], cut=[OLD, NEW], gap=" ")
+    aligned = tables.lines(rows, right=[OLD], gap=" ")
     return [f"{terminal.heading(title)}:", *aligned]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("stage", "size", "layers", "batch", "epochs", "steps", "highest rates")
 NUMBERS = (1, 3, 4, 5)  # size, batch, epochs, steps
-RATES = 6
+TIME = len(COLUMNS)
 FEW = 3  # rates that a line spells out
 ASSUMED = 0.01  # where the picture has a rate that is not known yet
 UNITS = {"h": 3600, "min": 60}  # seconds
@@ -103,7 +103,7 @@ def aligned(table: Sequence[Sequence[str]], times: Sequence[float]) -> list[str]
     """Lines, each column as wide as it must be; at the end the times, if there are."""
     spent = ["time", *map(in_words, [*times, sum(times)])] if times else [""] * len(table)
     rows = [[*row, last] for row, last in zip(table, spent, strict=True)]
-    names, *lines = tables.lines(rows, right=[*NUMBERS, RATES + 1], cut=[RATES])
+    names, *lines = tables.lines(rows, right=[*NUMBERS, TIME])
     return [terminal.heading(names), *lines]
 
 

@@ -16,7 +16,8 @@ from stages.shell.command import Command
 
 HOW = (
     "Commit what made it, then `repodium submit`; or by hand:",
-    "It is not of Kaggle; to a competition there, commit, then `repodium submit`; or by hand:",
+    "The bundled competition is not on Kaggle. For one that is: commit what made it, then "
+    "`repodium submit`; or by hand:",
 )
 TRAINING = ("head", "augment", "progressive", "unfreeze")
 PAINTS = {"fits": terminal.good, "worsens": terminal.bad}  # the other readings are warnings
@@ -41,7 +42,7 @@ def command() -> None:
     click.echo("\n".join(tables.lines(rows, cut=[1])))
     click.echo(f"\nReport: {paths.REPORT}, a page with all of it")
     click.echo(f"Submission: {file}")
-    click.echo(HOW[settings.competition.source == "demo"])
+    terminal.say(HOW[settings.competition.source == "demo"])
     click.echo(f'kaggle competitions submit {settings.competition.slug} -f {file} -m "{stamp()}"')
 
 

@@ -24,7 +24,7 @@ def lines(
     """
     widths = [_widest(column) for column in zip(*rows, strict=True)]
     most = terminal.columns(sys.stdout)
-    if most is not None:
+    if most is not None and cut:
         rows, widths = _fitted(rows, most - len(gap) * (len(widths) - 1), cut)
     return [
         gap.join(
