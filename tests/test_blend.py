@@ -164,7 +164,7 @@ def test_a_tuned_temperature_is_found_and_scored_on_other_rows(folder: Path) -> 
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["nowhere"], "nowhere is no commit, tag or experiment of this repository."),
+        (["nowhere"], "nowhere is no commit, tag or experiment of this repository; "),
         (["HEAD~2"], "HEAD~2 has no data/out_of_fold.csv in DVC's cache"),
     ],
 )

@@ -35,19 +35,19 @@ def left(folder):
 
 def test_it_shows_what_there_is_and_frees_nothing(folder):
     assert said() == [
-        "checkpoints: augment@0  2.5 MB",
-        "downloads: digits.zip  0.0 MB",  # the same file as data/raw's
-        "downloads: other.zip  3.0 MB",
+        "checkpoints  augment@0   2.5 MB",
+        "downloads    digits.zip  0.0 MB",  # the same file as data/raw's
+        "downloads    other.zip   3.0 MB",
     ]
     assert left(folder) == ["digits.zip", "other.zip", "progress.safetensors"]
 
 
 def test_it_frees_what_it_is_told_to(folder):
-    assert "checkpoints: augment@0  2.5 MB, freed" in said("--checkpoints")
+    assert "checkpoints  augment@0   2.5 MB  freed" in said("--checkpoints")
     assert left(folder) == ["digits.zip", "other.zip"]
     said("--downloads")
     assert left(folder) == []
-    assert said() == ["checkpoints: none", "downloads: none"]
+    assert said() == ["checkpoints  none", "downloads    none"]
 
 
 def test_a_lock_of_dvcs_that_a_kill_cut_off_is_freed_and_a_whole_one_is_not(folder):
@@ -70,7 +70,7 @@ def test_what_a_running_stage_keeps_is_spared(folder):
     while not (folder / "held").exists():
         pass
     try:
-        assert said("--checkpoints")[0] == "checkpoints: none"
+        assert said("--checkpoints")[0] == "checkpoints  none"
         assert "progress.safetensors" in left(folder)
     finally:
         (folder / "end").touch()

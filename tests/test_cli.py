@@ -1,7 +1,10 @@
 """`repodium`: its commands, what they say and their exit statuses."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from sklearn.datasets import load_digits
 from stages.cli import main
 from stages.competition import demo
 from stages.competition.archive import Archive
+from tests.project import heeds_ctrl_c
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,10 +27,12 @@ def run(*words):
 def test_help_lists_the_commands(flag):
     result = run(flag)
     assert result.exit_code == 0
-    listed = result.output.partition("Commands:")[2].split("\n")
-    assert [line.split()[0] for line in listed if line.strip()] == [
-        "check", "doctor", "look", "views", "plan", "summary", "compare", "check-submission",
-        "submit", "ledger", "score", "clean", "schema",
+    listed = re.findall(r"^(?:  ([a-z-]+) {2,}|([A-Z].*):$)", result.output, re.MULTILINE)
+    assert [command or title for command, title in listed] == [
+        "Before training", "check", "doctor", "look", "plan", "views",
+        "After training", "summary", "compare", "score",
+        "Kaggle", "check-submission", "submit", "ledger",
+        "Keeping house", "clean", "schema", "completion", "Options",
     ]  # fmt: skip
 
 
@@ -91,3 +97,40 @@ def test_score_of_a_missing_file_is_a_usage_error(tmp_path):
     result = run("score", tmp_path / "none.csv")
     assert result.exit_code == 2
     assert "does not exist" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["chek"], "There is no command `chek`; did you mean `check`?"),
+        (["xyz"], "There is no command `xyz`; the help lists those there are."),
+        (["ledger", "--ofline"], "No such option '--ofline'. Did you mean '--offline'?"),
+    ],
+)
+def test_what_is_mistyped_is_told_with_what_may_be_meant(words, said):
+    result = run(*words)
+    assert result.exit_code == 2
+    assert said in result.output.splitlines()[-1]
+
+
+INTERRUPTED = """
+import os, signal
+from stages.cli import main
+from stages.commands import {module}
+{module}.params.read = lambda *_: os.kill(os.getpid(), signal.SIGINT) or signal.pause()
+main(["{command}"])
+"""
+
+
+@pytest.mark.parametrize("command", ["check", "summary", "ledger"])
+def test_ctrl_c_is_a_line_and_the_status_of_a_shell(command):
+    code = INTERRUPTED.format(module=command, command=command)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT,
+        preexec_fn=heeds_ctrl_c,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr.split("\n"), ran.stdout) == (
+        130,
+        ["", "Interrupted.", ""],
+        "",
+    )

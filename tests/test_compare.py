@@ -49,12 +49,19 @@ def test_a_run_beside_itself_has_no_difference():
 
 
 def test_params_and_scores_that_differ_are_shown(repository):
-    edit(repository / "params.yaml", **{"tta.augmented": 3})
+    changes = {"tta.augmented": 13, "optimizer.momentum": 0.95, "seed": 1, "blend.clip": 0.01}
+    edit(repository / "params.yaml", **changes)
     write(repository, ON_CPU | {"log_loss": 0.29})
     status, said = compared()
     assert status == 0
+    assert (
+        "params:\n"
+        "  blend.clip          0.0 -> 0.01\n"
+        "  optimizer.momentum  0.9 -> 0.95\n"
+        "  seed                 42 -> 1\n"
+        "  tta.augmented         2 -> 13\n"
+    ) in said
     lines = [line.split() for line in said.splitlines()]
-    assert ["tta.augmented", "2", "->", "3"] in lines
     assert ["tta@0", "log_loss", "0.31", "->", "0.29"] in lines
     assert "machine: no difference" in said
 
@@ -75,7 +82,7 @@ def test_another_machine_is_named_between_commits_too(repository):
 def test_a_revision_that_is_not_there_is_one_sentence():
     status, said = compared("nowhere")
     assert status == 1
-    assert said.startswith("Error: dvc metrics diff failed: ")
+    assert said.startswith("Error: `dvc metrics diff` failed: ")
     assert "nowhere" in said
 
 

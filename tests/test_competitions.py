@@ -105,6 +105,6 @@ def test_a_competition_is_learned_and_its_submission_is_good(
     assert (
         f"kaggle competitions submit {competition.slug} -f submissions/submission.csv" in shown[-1]
     )
-    assert [line.split()[2] for line in shown[:5]] == [
+    assert [line.split()[1] for line in (*shown[1:5], shown[7])] == [
         "head", "augment", "progressive", "unfreeze", "tta",
     ]  # fmt: skip

@@ -158,12 +158,14 @@ def test_a_competition_that_the_search_does_not_find_is_not_called_unknown(enter
 def test_a_lock_of_dvcs_that_a_kill_cut_off(entered, repository):
     (repository / ".dvc/tmp").mkdir(exist_ok=True)
     (repository / ".dvc/tmp/rwlock").write_text('{"read": [')
-    assert no(Checkup().dvc) == "its lock file was cut off when it was killed: repodium clean"
+    assert (
+        no(Checkup().dvc) == "its lock file was cut off when it was killed; run `repodium clean`."
+    )
 
 
 def test_a_disk_that_the_competition_does_not_fit_on(entered, repository):
     entered.files[1]["totalBytes"] = 10**16
-    assert "and 20000000 GB are needed: make room" in no(Checkup().disk)
+    assert "and 20000000 GB are needed; make room" in no(Checkup().disk)
 
 
 def test_what_was_downloaded_need_not_fit_again(entered, repository):
@@ -178,7 +180,7 @@ def test_a_command_that_is_too_old(repository, tmp_path, monkeypatch, said):
     (tmp_path / "kaggle").write_text(f"#!/bin/sh\necho {said}\n")
     (tmp_path / "kaggle").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert no(Checkup().cli) == f"{said}: pip install 'kaggle>=2.2.4'"
+    assert no(Checkup().cli) == f"{said} is too old; run `pip install 'kaggle>=2.2.4'`."
 
 
 def test_commands_that_are_not_installed(repository, tmp_path, monkeypatch):

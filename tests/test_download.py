@@ -101,11 +101,11 @@ def test_in_a_pipe_kaggles_bar_is_not_passed_on(site, folder, capfd):
 
 
 RULES = f"accept the competition's rules at https://www.kaggle.com/competitions/{SLUG}/rules"
-NO_TOKEN = "kaggle found no token that it accepts; make one at https://www.kaggle.com/settings"
-UNKNOWN = f"kaggle knows no competition '{SLUG}'; check competition.slug"
-PATIENCE = "kaggle asks for patience; wait some minutes, then run again"
-TROUBLE = "kaggle has trouble of its own; run again later"
-LOST = "kaggle could not be reached, or was lost on the way; look to the network, then run again"
+NO_TOKEN = "`kaggle` found no token that it accepts; make one at https://www.kaggle.com/settings"
+UNKNOWN = f"Kaggle knows no competition '{SLUG}'; check competition.slug"
+PATIENCE = "Kaggle asks for patience; wait some minutes, then run again"
+TROUBLE = "Kaggle has trouble of its own; run again later"
+LOST = "Kaggle could not be reached, or was lost on the way; look to the network, then run again"
 NOT_WHOLE = "no whole archive arrived"
 DAMAGED = f"{NOT_WHOLE}, what came was damaged; run again"
 FULL = "the disk is full; free some space, then run again to resume"
@@ -157,7 +157,7 @@ CASES = {
     "no such competition, in words": Case(UNKNOWN, said(404, "Competition not found")),
     "nothing in storage": Case(UNKNOWN, {"GET": (404, None)}),
     "a bad request": Case(
-        f"{NOT_WHOLE} (kaggle said: Not while the moon is full); run again to resume",
+        f"{NOT_WHOLE} (Kaggle said: Not while the moon is full); run again to resume",
         said(400, "Not while the moon is full."),
     ),
     "too many requests": Case(PATIENCE, said(429), passes=True),
@@ -231,7 +231,7 @@ def test_what_passes_is_waited_for_aloud(site, folder, monkeypatch, capfd, name)
     CASES[name].enter(site, folder, monkeypatch)
     site.faults = {method: [fault] * PASSING[name] for method, fault in CASES[name].faults.items()}
     assert download.download(SLUG, folder).read_bytes() == SMALL
-    assert f"kaggle: {CASES[name].sentence}; trying again in 0.01 s" in capfd.readouterr().err
+    assert f"{CASES[name].sentence}; trying again in 0.01 s" in capfd.readouterr().err
 
 
 def table() -> str:

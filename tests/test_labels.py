@@ -169,7 +169,7 @@ MEND = "; mend it or take it out."
          "a.jpg lies in no folder of 'train'; with labels: folders each class has one: check "
          "competition.train_images."),
         ("", {"labels": "filenames", "label_pattern": r"^(cat)\."},
-         r"competition.label_pattern '^(cat)\\.' finds nothing in 'a.jpg'."),
+         r"competition.label_pattern '^(cat)\\.' finds nothing in 'a.jpg'; widen it."),
     ],
 )  # fmt: skip
 def test_a_label_that_the_task_does_not_take_is_named(tmp_path, csv, change, sentence):

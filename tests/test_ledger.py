@@ -408,6 +408,6 @@ def test_without_a_network_the_ledger_stays_and_offline_is_offered(site, entry):
     site.faults["ListSubmissions"] = "cut"
     result = run()
     assert result.exit_code == 1
-    assert result.output.startswith("Error: kaggle did not list the submissions to dog-breed-ide")
+    assert result.output.startswith("Error: Kaggle did not list the submissions to dog-breed-ide")
     assert result.output.endswith("; `repodium ledger --offline` shows what is recorded.\n")
     assert ledger.read() == [row(1)]

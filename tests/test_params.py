@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from stages.base import params
 from stages.base.errors import SettingsError
+from stages.base.settings import Settings
 from stages.cli import main
 from tests.project import ROOT
 
@@ -283,7 +284,7 @@ def test_an_exponent_is_a_number() -> None:
 
 def test_the_shipped_file_has_every_group_and_no_other() -> None:
     groups = YAML(typ="safe").load(SHIPPED)
-    assert set(groups) == set(params.Settings.model_fields)
+    assert set(groups) == set(Settings.model_fields)
 
 
 def test_a_stage_sees_what_it_declares_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

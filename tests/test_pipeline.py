@@ -26,7 +26,7 @@ PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
 ROOMS = {  # each imports from those before it alone
     "base": 0, "rows": 1, "images": 1, "scoring": 2, "figures": 2, "competition": 3, "copies": 4,
-    "looking": 4, "model": 4, "fit": 5, "learner": 6, "page": 6, "commands": 8,
+    "looking": 4, "model": 4, "fit": 5, "learner": 6, "page": 6, "shell": 1, "commands": 8,
 }  # fmt: skip
 STAGE = 7
 

@@ -131,7 +131,7 @@ def test_ctrl_c_while_waiting_is_no_success_and_the_submission_is_recorded(site,
 def test_an_upload_that_is_refused_is_no_submission(site, entry, status):
     site.faults["PUT"] = (status, None)
     said = sentence(run())
-    assert f"{FILE} was not submitted: kaggle's storage did not take the file; submit again" in said
+    assert f"{FILE} was not submitted: Kaggle's storage did not take the file; submit again" in said
     assert not ledger.LEDGER.exists()
 
 
@@ -149,10 +149,10 @@ ANSWERS = {
     403: (None, f"accept the competition's rules at https://www.kaggle.com/competitions/{SLUG}/ru"),
     404: (None, "check competition.slug"),
     429: (None, "wait some minutes"),
-    500: (None, "kaggle has trouble of its own; run again later"),
+    500: (None, "Kaggle has trouble of its own; run again later"),
     400: (
         "The sun is too bright.",
-        "kaggle said: The sun is too bright; see https://www.kaggle.com",
+        "Kaggle said: The sun is too bright; see https://www.kaggle.com",
     ),
 }
 
@@ -164,7 +164,7 @@ def test_what_kaggle_refuses_is_one_sentence(site, status):
     with pytest.raises(UserError) as error:
         submissions.listed(SLUG)
     said = error.value.message
-    assert said.startswith(f"kaggle did not list the submissions to {SLUG}: ")
+    assert said.startswith(f"Kaggle did not list the submissions to {SLUG}: ")
     assert remedy in said
     assert "\n" not in said
     assert KEY not in said
@@ -205,7 +205,7 @@ def test_a_submission_that_kaggle_took_and_never_lists_is_not_called_a_success(s
     site.faults["ListSubmissions"] = [None, *[ON_FIRE] * 99]
     said = sentence(run())
     assert (
-        f"whether {FILE} was submitted is not known: kaggle took it, but does not list it" in said
+        f"whether {FILE} was submitted is not known: Kaggle took it, but does not list it" in said
     )
     assert "look with `repodium ledger`" in said
 
@@ -220,7 +220,7 @@ def test_what_went_wrong_last_is_told_when_time_is_up(site, entry):
 REFUSED = {
     "params.yaml": "params.yaml: not as in the last commit",
     "stages/submission.py": "stages/submission.py: not as in the last commit",
-    "submissions/submission.csv": "is not the file that dvc.lock holds; run dvc repro, then commit",
+    "submissions/submission.csv": "is not the file that dvc.lock holds; run `dvc repro`, then",
 }
 
 
@@ -249,7 +249,7 @@ def test_a_change_that_was_committed_and_not_carried_out_is_not_submitted(site, 
 @pytest.mark.parametrize(
     ("file", "reason"),
     [
-        ("submissions/other.csv", "is not in dvc.lock; run dvc repro"),
+        ("submissions/other.csv", "is not in dvc.lock; run `dvc repro`"),
         ("../elsewhere.csv", "is not in this repository"),
     ],
 )
@@ -261,7 +261,7 @@ def test_a_file_that_the_pipeline_does_not_make_is_not_submitted(site, entry, fi
 
 def test_a_file_that_is_gone_is_brought_back_by_dvc(site, entry):
     FILE.unlink()
-    assert f"{FILE} is not there; run dvc checkout {FILE}" in sentence(run())
+    assert f"{FILE} is not there; run `dvc checkout {FILE}`" in sentence(run())
 
 
 def test_a_file_that_kaggle_would_refuse_is_not_submitted(site, entry, monkeypatch):

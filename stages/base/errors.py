@@ -1,8 +1,12 @@
 """The one kind of error that a user is meant to read."""
 
+import sys
 from collections.abc import Iterable
+from typing import IO, Any
 
 import click
+
+from stages.base import terminal
 
 
 class UserError(click.ClickException):
@@ -10,6 +14,12 @@ class UserError(click.ClickException):
 
     Anything else that goes wrong is our own bug and keeps its traceback.
     """
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the sentence on stderr, or into `file`."""
+        stream = file or sys.stderr
+        text = f"{terminal.bad('Error:')} {self.format_message()}"
+        click.echo(terminal.wrapped(text, terminal.columns(stream)), file=stream)
 
 
 class SettingsError(UserError):

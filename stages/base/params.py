@@ -13,20 +13,27 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.error import MarkedYAMLError
 
 from stages.base import paths, pipeline
 from stages.base.errors import SettingsError
-from stages.base.settings import Settings
+
+if TYPE_CHECKING:  # pydantic is slow to import: a command's help and completion do without
+    from pydantic import BaseModel
+
+    from stages.base.settings import Settings
 
 
-def keys(group: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+def keys(group: type[BaseModel] | None = None, prefix: str = "") -> Iterator[str]:
     """Every dotted key of the schema; list items appear under their list's own key."""
-    for name, field in group.model_fields.items():
+    from pydantic import BaseModel
+
+    from stages.base.settings import Settings
+
+    for name, field in (group or Settings).model_fields.items():
         yield f"{prefix}{name}"
         for inner in (field.annotation, *get_args(field.annotation)):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -40,6 +47,10 @@ def read(path: Path = paths.PARAMS) -> Settings:
         SettingsError: one sentence a fault, each naming the file, the key and the remedy.
 
     """
+    from pydantic import ValidationError
+
+    from stages.base.settings import Settings
+
     document = _document(path)
     try:
         return Settings.model_validate(document)

@@ -4,46 +4,61 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from stages.base import command as stage_command
-from stages.base import paths, unfinished
+from stages.base import paths, terminal, unfinished
 from stages.base.errors import UserError
+from stages.shell import tables
+from stages.shell.command import Command
 
 MB = 1e6  # bytes
 RWLOCK = Path(".dvc/tmp/rwlock")
+NAME, SIZE = 1, 2  # columns of the table
+Row = tuple[str, str, str, str]  # kind, name, size, what was done
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples={
+        "repodium clean": "what there is, and how large",
+        "repodium clean --checkpoints --downloads": "free all of it",
+    },
+)
 @click.option("--checkpoints", is_flag=True, help="Free the work of stages that were interrupted.")
 @click.option("--downloads", is_flag=True, help="Free the archives that Kaggle sent.")
 def command(checkpoints: bool, downloads: bool) -> None:
-    """Show what takes space beside the results; with an option, free it.
+    """Show what takes space beside the results; free it.
 
-    A lock file of DVC's that a kill cut off is always freed: DVC does not run beside it.
-    Without checkpoints an interrupted stage starts anew; without downloads `fetch`, should it run
-    again, downloads again. DVC's own cache is freed by `dvc gc --workspace`.
+    Nothing is freed without an option, but for a lock file of DVC's that a kill cut off: DVC does
+    not run beside it. Without checkpoints an interrupted stage starts anew; without downloads
+    `fetch`, should it run again, downloads again. DVC's own cache is freed by
+    `dvc gc --workspace`.
     """
     if damaged(RWLOCK):
         RWLOCK.unlink()
-        click.echo(f"{RWLOCK} was cut off when DVC was killed, and DVC could not go on: freed")
+        click.echo(f"{RWLOCK} was cut off when DVC was killed, and DVC could not go on: freed.")
     found = [(p, unfinished.stage_of(p)) for p in unfinished.folders() if not running(p)]
     archives = [(p, p.name) for p in sorted(paths.DOWNLOADS.glob("*"))]
-    shown("checkpoints", found, free=checkpoints)
-    shown("downloads", archives, free=downloads)
+    rows = [
+        *freed("checkpoints", found, free=checkpoints),
+        *freed("downloads", archives, free=downloads),
+    ]
+    click.echo("\n".join(tables.lines(rows, right=[SIZE], cut=[NAME])))
 
 
-def shown(title: str, found: list[tuple[Path, str]], *, free: bool) -> None:
-    """List what there is of a kind, and free it if it is to be."""
+def freed(title: str, found: list[tuple[Path, str]], *, free: bool) -> Iterator[Row]:
+    """A row for each thing of a kind, which is freed if it is to be."""
     if not found:
-        click.echo(f"{title}: none")
+        yield title, "none", "", ""
     for path, name in found:
-        about = f"{name}  {size(path) / MB:,.1f} MB"
+        about = f"{size(path) / MB:,.1f} MB"
         if free:
             remove(path)
-        click.echo(f"{title}: {about}{', freed' if free else ''}")
+        yield title, name, about, terminal.good("freed") if free else ""
 
 
 def damaged(lock: Path) -> bool:

@@ -7,37 +7,53 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from stages.base import params, paths
+from stages.base import params, paths, terminal
 from stages.base.errors import UserError
-from stages.scoring import comparison, decisions, out_of_fold, runs
-from stages.scoring.out_of_fold import Table
+from stages.shell import completing, tables
+from stages.shell.command import Command
 
+if TYPE_CHECKING:  # pandas is slow to import
+    from stages.scoring.comparison import Verdict
+    from stages.scoring.out_of_fold import Table
+
+HERE = "workspace"
 MACHINE = ("device", "threads", "precision", "torch", "deterministic")
+OLD = 1  # column of the table
+PAINTS = {"better": terminal.good, "worse": terminal.bad, "within noise": terminal.warning}
 Change = tuple[str, Any, Any]  # name, old, new
 
 
-@click.command()
-@click.argument("a", default="HEAD")
-@click.argument("b", default=runs.HERE)
+@click.command(
+    cls=Command,
+    examples={
+        "repodium compare": "the files here with those of the last commit",
+        "repodium compare HEAD~1": "... with those of the commit before it",
+        "repodium compare HEAD~1 HEAD": "what the last commit changed",
+    },
+)
+@click.argument("a", default="HEAD", shell_complete=completing.revisions)
+@click.argument("b", default=HERE, shell_complete=completing.revisions)
 def command(a: str, b: str) -> None:
-    """Compare two runs: commits, branches or experiments, A the last commit, B the files here.
+    """Say whether a run is better than another.
 
-    Says whether B is better, worse, or within noise, by the rows that both validated. What ran on
-    another machine is named: its last digits may differ for that alone.
+    Runs are commits, branches, tags or experiments: A is the last commit if it is not named, and B
+    the files here. B is better, worse, or within noise, by the rows that both validated; what else
+    differs, params and scores, is listed. What ran on another machine is named: its last digits
+    may differ for that alone.
     """
     scores, machines = [], []
     for name, old, new in differences("metrics", a, b):
         (machines if name.rpartition(" ")[2] in MACHINE else scores).append((name, old, new))
     changed = list(differences("params", a, b))
-    click.echo(verdict(a, b))
+    terminal.say(verdict(a, b))
     for title, changes in (("params", changed), ("scores", scores), ("machine", machines)):
         click.echo("\n".join(table(title, changes)))
     if machines:
-        click.echo(
+        terminal.say(
             "\nThese runs were made on different machines, or in another precision: part of every "
             "difference may come from that."
         )
@@ -45,6 +61,8 @@ def command(a: str, b: str) -> None:
 
 def verdict(a: str, b: str) -> str:
     """Whether B is better, by the rows that both validated."""
+    from stages.scoring import comparison, decisions
+
     try:
         before, after = table_of(a), table_of(b)
     except UserError as error:
@@ -54,11 +72,19 @@ def verdict(a: str, b: str) -> str:
         return f"rows: {empty} validated none, so that nothing says how good it is."
     s = params.read()
     ask = decisions.asked(s.competition, s.submission, after.truth(s.competition.task))
-    return comparison.compare(before, after, ask).sentence
+    return coloured(comparison.compare(before, after, ask))
+
+
+def coloured(found: Verdict) -> str:
+    """The verdict in a sentence, its word in colour."""
+    start, word, rest = found.sentence.partition(f": {found.word}, ")
+    return f"{start}: {PAINTS[found.word](found.word)}, {rest}" if word else start
 
 
 def table_of(revision: str) -> Table:
     """The out-of-fold rows of a run."""
+    from stages.scoring import out_of_fold, runs
+
     return out_of_fold.parse(io.StringIO(runs.text(paths.OUT_OF_FOLD, revision)))
 
 
@@ -69,17 +95,17 @@ def differences(kind: str, a: str, b: str) -> Iterator[Change]:
         UserError: there is no such revision, or this is no DVC repository.
 
     """
-    words = ["dvc", kind, "diff", "--json", a, *([] if b == runs.HERE else [b])]
+    words = ["dvc", kind, "diff", "--json", a, *([] if b == HERE else [b])]
     try:
         ran = subprocess.run(words, capture_output=True, text=True)
     except FileNotFoundError:
         raise UserError("the command `dvc` is not on PATH; activate the environment.") from None
     if ran.returncode:
         said = " ".join(ran.stderr.split()).removeprefix("ERROR: ")
-        raise UserError(f"dvc {kind} diff failed: {said}")
+        raise UserError(f"`dvc {kind} diff` failed: {said}")
     for file, changes in json.loads(ran.stdout or "{}").items():
         where = stage_of(file)
-        for key, values in changes.items():
+        for key, values in sorted(changes.items()):  # DVC's own order is another each time
             yield f"{where} {key}".strip(), values.get("old"), values.get("new")
 
 
@@ -95,9 +121,10 @@ def stage_of(file: str) -> str:
 def table(title: str, changes: list[Change]) -> list[str]:
     """Lines for people."""
     if not changes:
-        return [f"{title}: no difference"]
-    width = max(len(name) for name, *_ in changes)
-    return [f"{title}:", *(f"  {n:<{width}}  {_shown(a)} -> {_shown(b)}" for n, a, b in changes)]
+        return [f"{terminal.heading(title)}: no difference"]
+    rows = [(f"  {name} ", _shown(old), "->", _shown(new)) for name, old, new in changes]
+    aligned = tables.lines(rows, right=[OLD], gap=" ")
+    return [f"{terminal.heading(title)}:", *aligned]
 
 
 def _shown(value: Any) -> str:

@@ -6,20 +6,24 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from stages.base import params, paths
+from stages.base import params, paths, terminal
 from stages.base.errors import UserError
-from stages.base.settings import Settings
 from stages.commands import clean
 from stages.competition import kaggle, submissions
+from stages.shell.command import Command
+
+if TYPE_CHECKING:
+    from stages.base.settings import Settings
 
 NEEDED = (2, 2, 4)  # of the kaggle command
 LEAST = 5e9  # bytes free, also where it is not known how much the competition needs
@@ -29,19 +33,25 @@ IN_NOTEBOOK = {"KAGGLE_KERNEL_RUN_TYPE", "KAGGLE_DATA_PROXY_URL", "KAGGLE_API_V1
 GB = 1e9  # bytes
 HOME = Path("~/.kaggle")
 TOKEN_FILES = ("access_token", "access_token.txt")
-ROOM = "make room, or move DVC's cache (dvc cache dir --local FOLDER)"
+ROOM = "make room, or move DVC's cache (`dvc cache dir --local FOLDER`)"
+INDENT = 17  # columns of a line before its sentence
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples={"repodium doctor": "a line a thing: ok, or no and what to do"},
+)
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Say what is ready, and how to mend what is not.
+    """Say whether this machine is ready, and how to mend it.
 
-    The exit status is 1 if anything is not.
+    Params, git, DVC, the kaggle command, its credentials, the competition's rules, disk space and
+    device, each by itself. The exit status is 1 if anything is not ready.
     """
-    ready = True
+    ready, most = True, terminal.columns(sys.stdout)
     for name, good, said in lines():
-        click.echo(f"{name:<12} {'ok' if good else 'no'}  {said}")
+        mark = terminal.good("ok") if good else terminal.bad("no")
+        click.echo(f"{name:<12} {mark}  {terminal.wrapped(said, most, INDENT)}")
         ready &= good
     context.exit(0 if ready else 1)
 
@@ -54,8 +64,7 @@ def lines() -> Iterator[tuple[str, bool, str]]:
             yield name, True, checkup.spared(name) or look(checkup)
         except UserError as error:
             first = told.setdefault(error.message, name)
-            said = error.message.replace("\n", "\n" + " " * 17)
-            yield name, False, said if first == name else f"the same as {first}"
+            yield name, False, error.message if first == name else f"the same as {first}"
 
 
 class Checkup:
@@ -90,19 +99,19 @@ class Checkup:
         """The commit on which the next submission would stand."""
         commit = _output("git", "rev-parse", "--short=12", "HEAD")
         if commit is None:
-            raise UserError("no commit yet: git init && git add -A && git commit")
+            raise UserError("there is no commit yet; run `git init && git add -A && git commit`.")
         return f"at {commit}"
 
     def dvc(self) -> str:
         """DVC's version, and where its cache is."""
         if clean.damaged(clean.RWLOCK):
-            raise UserError("its lock file was cut off when it was killed: repodium clean")
+            raise UserError("its lock file was cut off when it was killed; run `repodium clean`.")
         return f"{version('dvc')}, cache {self._cache}"
 
     @cached_property
     def _cache(self) -> Path:
         if (folder := _output("dvc", "cache", "dir")) is None:
-            raise UserError("not initialised here: dvc init")
+            raise UserError("it is not set up here; run `dvc init`.")
         return Path(folder)
 
     def cli(self) -> str:
@@ -111,7 +120,7 @@ class Checkup:
         found = re.search(r"(\d+)\.(\d+)\.(\d+)", said)
         if not found or tuple(map(int, found.groups())) < NEEDED:
             wanted = ".".join(map(str, NEEDED))
-            raise UserError(f"{said.strip()}: pip install 'kaggle>={wanted}'")
+            raise UserError(f"{said.strip()} is too old; run `pip install 'kaggle>={wanted}'`.")
         return found.group()
 
     def credentials(self) -> str:
@@ -119,7 +128,7 @@ class Checkup:
         answer = kaggle.run("config", "view")
         said = dict(re.findall(r"^- (\w+): (.*)$", answer.out, re.MULTILINE))
         if said.get("auth_method", "None") == "None":
-            raise UserError(submissions.why(answer.said, ""))
+            raise UserError(f"{submissions.why(answer.said, '')}.")
         return f"{said['username']}, by {source(said['auth_method'])}"
 
     def account(self) -> str:
@@ -130,7 +139,7 @@ class Checkup:
         """Whether the competition is there and its rules are accepted."""
         size, rules = self._size, kaggle.RULES.format(slug=self._slug)
         if not self._row.get("userHasEntered", True):
-            raise UserError(f"not entered yet; accept the rules of {self._slug} at {rules}")
+            raise UserError(f"it is not entered yet; at {rules} accept the rules of {self._slug}.")
         entered = "entered" if self._row else f"its rules are at {rules}"
         return f"{self._slug}, {size / GB:.1f} GB, {entered}"
 
@@ -156,7 +165,9 @@ class Checkup:
         """
         sizes = [row.get("size") for row in self._rows("files", self._slug)]
         if not all(isinstance(size, int) for size in sizes):
-            raise UserError(f"kaggle does not tell the sizes of the files of {self._slug}")
+            raise UserError(
+                f"Kaggle does not tell the sizes of the files of {self._slug}; run again later."
+            )
         return sum(sizes)
 
     def _rows(self, *words: str) -> list[dict[str, Any]]:
@@ -171,7 +182,7 @@ class Checkup:
             form = ("--page-size", "200", "--format", "json", *following)
             answer = kaggle.run("competitions", *words, *form)
             if answer.status:
-                raise UserError(submissions.why(answer.said, self._slug))
+                raise UserError(f"{submissions.why(answer.said, self._slug)}.")
             rows += submissions.rows_of(answer.out)
             if not (token := re.search(r"^Next Page Token = (\S+)$", answer.out, re.MULTILINE)):
                 break
@@ -186,7 +197,7 @@ class Checkup:
         free = {place: shutil.disk_usage(place).free for place in places[: 1 + apart]}
         told = ", ".join(f"{size / GB:.0f} GB free at {place}" for place, size in free.items())
         if min(free.values()) < needed:
-            raise UserError(f"{told}, and {needed / GB:.0f} GB are needed: {ROOM}")
+            raise UserError(f"{told}, and {needed / GB:.0f} GB are needed; {ROOM}.")
         return f"{told}; {needed / GB:.0f} GB needed"
 
     @property
@@ -229,7 +240,7 @@ def source(method: str) -> str:
     by_key = {*os.environ} >= {"KAGGLE_USERNAME", "KAGGLE_KEY"}
     places = {
         "LEGACY_API_KEY": "KAGGLE_USERNAME and KAGGLE_KEY" if by_key else "kaggle.json",
-        "OAUTH": f"{HOME}/credentials.json (kaggle auth login)",
+        "OAUTH": f"{HOME}/credentials.json (`kaggle auth login`)",
     }
     passed_over = f"; the token of {token} is not valid" if token else ""
     return places.get(method, method) + passed_over
@@ -255,7 +266,7 @@ def _output(*words: str) -> str | None:
     try:
         ran = subprocess.run(words, capture_output=True, text=True)
     except FileNotFoundError:
-        raise UserError(f"the command `{words[0]}` is not on PATH: install it") from None
+        raise UserError(f"the command `{words[0]}` is not on PATH; install it.") from None
     return ran.stdout.strip() if ran.returncode == 0 else None
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
-from stages.base import params, paths
+from stages.base import params, paths, terminal
 from stages.base.errors import UserError
 from stages.competition import ledger, provenance, submissions
 from stages.competition.ledger import COLUMNS, LEDGER, MINIMUM, Row
+from stages.shell import completing, tables
+from stages.shell.command import Command
 
 SHOWN = ("#", "ref", "date", "commit", "cv", "public", "private", "status", "note")
-RIGHT = {"#", "cv", "public", "private"}
+RIGHT = [SHOWN.index(name) for name in ("#", "cv", "public", "private")]
+NARROW = 110  # columns of a terminal, below which these are shown by their first characters
+SHORT = {"date": len("2026-01-31"), "commit": 7}
+PAINTS = {"COMPLETE": terminal.good, "PENDING": terminal.warning, "ERROR": terminal.bad}
 WAY_BACK = """
 The same file, from DVC's cache:
   dvc get . {path} --rev {commit} -o {copy}
@@ -27,14 +34,29 @@ NOT_BORNE_OUT = (
 )
 
 
-@click.command()
-@click.argument("ref", required=False)
+def refs(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """The submissions that are recorded, the newest first, to complete REF."""
+    with suppress(UserError):
+        return completing.beginning([row["ref"] for row in ledger.read()][::-1], incomplete)
+    return []
+
+
+@click.command(
+    cls=Command,
+    examples={
+        "repodium ledger": "all of them, as Kaggle scored them by now",
+        "repodium ledger --offline": "as they were last recorded",
+        "repodium ledger 41234567": "one, and the commands back to its file",
+    },
+)
+@click.argument("ref", required=False, shell_complete=refs)
 @click.option("--offline", is_flag=True, help="Show what is recorded, without asking Kaggle.")
 def command(ref: str | None, offline: bool) -> None:
-    """Show every submission, its CV beside its score; or REF.
+    """Show every submission, its CV beside its score.
 
-    Brings submissions/ledger.csv up to date with Kaggle first. Also what was submitted by hand is
-    recorded; with its commit, if its message names one.
+    With REF (Kaggle's number) all about this one, and the way back to its file.
+    submissions/ledger.csv is brought up to date with Kaggle first. Also what was submitted by hand
+    is recorded; with its commit, if its message names one.
     """
     competition = params.read().competition
     rows = ledger.read()
@@ -44,7 +66,8 @@ def command(ref: str | None, offline: bool) -> None:
     if ref:
         click.echo(details(rows, ref))
     elif rows:
-        click.echo("\n".join([*table(rows), "", *remarks(rows)]))
+        click.echo("\n".join(table(rows)) + "\n")
+        terminal.say("\n".join(remarks(rows)))
     else:
         click.echo("Nothing was submitted yet; `repodium submit` does.")
 
@@ -71,21 +94,19 @@ def synced(rows: list[Row], slug: str) -> list[Row]:
 
 def table(rows: Sequence[Row]) -> list[str]:
     """The rows, aligned, a line each under a header; the newest last."""
-    lines = [SHOWN, *(cells(number, row) for number, row in enumerate(rows, 1))]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(map(aligned, SHOWN, line, widths)).rstrip() for line in lines]
+    shown = [cells(number, row) for number, row in enumerate(rows, 1)]
+    names, *lines = tables.lines([SHOWN, *shown], right=RIGHT, cut=[SHOWN.index("note")])
+    return [terminal.heading(names), *lines]
 
 
 def cells(number: int, row: Row) -> tuple[str, ...]:
     """What the table shows of a row; an empty cell is a dash."""
     date = row["date"][:16].replace("T", " ")
     shown = row | {"#": str(number), "date": date, "note": provenance.note(row["message"])}
+    if (terminal.columns(sys.stdout) or NARROW) < NARROW:
+        shown |= {name: shown[name][:most] for name, most in SHORT.items()}
+    shown["status"] = PAINTS.get(row["status"], str)(row["status"])
     return tuple(shown[name] or ("" if name == "note" else "-") for name in SHOWN)
-
-
-def aligned(name: str, cell: str, width: int) -> str:
-    """A cell of a column: numbers to the right, text to the left."""
-    return cell.rjust(width) if name in RIGHT else cell.ljust(width)
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:

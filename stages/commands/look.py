@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stages.base import params, paths
+from stages.base import params, paths, terminal
 from stages.base.errors import some
+from stages.shell.command import Command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 SHOWN = 9  # images on the contact sheet
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples={"repodium look": "after `dvc repro fetch`: is this what you meant?"},
+)
 def command() -> None:
     """Show what is understood of the competition.
 
@@ -37,9 +42,16 @@ def command() -> None:
     rows = labels.with_image(labels.table(archive, c), c, settings.screen.bad_images)
     classes = labels.classes(rows, c)
     for name, text in (*_of_labels(rows, classes, c), *_of_files(archive, rows, classes, c)):
-        click.echo(f"{name:<12}{text}")
+        click.echo(line(name, text))
     draw(archive, rows)
-    click.echo(f"{'nine images':<12}{paths.picture('look')}")
+    click.echo(line("nine images", str(paths.picture("look"))))
+
+
+def line(name: str, text: str) -> str:
+    """A line of what is understood; on a terminal that is too narrow, several."""
+    paint = terminal.warning if name == "note" else terminal.heading
+    most = terminal.columns(sys.stdout)
+    return paint(f"{name:<12}") + terminal.wrapped(text, most, indent=12)
 
 
 def _of_labels(rows: pd.DataFrame, classes: list[str], c: Competition) -> Iterator[tuple[str, str]]:
@@ -112,5 +124,5 @@ def picture(archive: Archive, name: str) -> np.ndarray | None:
     try:
         return decoding.decode(archive.read(name), 256)
     except decoding.UnreadableError as error:
-        click.echo(f"{'note':<12}{name} cannot be read: {error}; see screen.bad_images.")
+        click.echo(line("note", f"{name} cannot be read: {error}; see screen.bad_images."))
         return None

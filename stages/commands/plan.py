@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stages.base import params, paths
+from stages.base import params, paths, terminal
+from stages.shell import tables
+from stages.shell.command import Command
 
 if TYPE_CHECKING:
     from stages.base.settings import Settings
@@ -16,20 +18,27 @@ if TYPE_CHECKING:
     Highest = list[float] | None  # one a layer group; None is auto, and not known yet
 
 COLUMNS = ("stage", "size", "layers", "batch", "epochs", "steps", "highest rates")
-NUMBERS = {"size", "batch", "epochs", "steps"}
+NUMBERS = (1, 3, 4, 5)  # size, batch, epochs, steps
+TIME = len(COLUMNS)
 FEW = 3  # rates that a line spells out
 ASSUMED = 0.01  # where the picture has a rate that is not known yet
 UNITS = {"h": 3600, "min": 60}  # seconds
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples={
+        "repodium plan": "after `dvc repro split`; at once",
+        "repodium plan --time": "after `dvc repro duplicates`; a minute or two",
+    },
+)
 @click.option("--time", "timed", is_flag=True, help="Estimate the time, by a few seconds of each.")
 def command(timed: bool) -> None:
-    """Show what will be trained, before it is.
+    """Show the epochs, steps and rates of each fit.
 
-    A line a fit, with the highest rate of each layer group; the rate of every batch is in
-    reports/plan.png. With --time real steps of each are tried on this machine, so that a batch too
-    large for its memory shows as well.
+    What will be trained, before it is: a line a fit, with the highest rate of each layer group; the
+    rate of every batch is in reports/plan.png. With --time real steps of each are tried on this
+    machine, so that a batch too large for its memory shows as well.
     """
     from stages.learner import plan
 
@@ -43,10 +52,11 @@ def command(timed: bool) -> None:
     table = [cells(entry, r, rows) for entry, r in zip(entries, rates, strict=True)]
     times = estimate(entries, rows, s) if timed else []
     click.echo("\n".join(aligned([COLUMNS, *table, total(table)], times)))
-    for sentence in dict.fromkeys(remarks(entries, rows.fold)):
-        click.echo(sentence)
+    sentences = [*dict.fromkeys(remarks(entries, rows.fold))]
     if timed:
-        click.echo(about_time(sum(times), rows.fold, len(s.folds)))
+        sentences.append(about_time(sum(times), rows.fold, len(s.folds)))
+    for sentence in sentences:
+        terminal.say(sentence)
     draw(entries, rates, rows, s)
 
 
@@ -89,14 +99,12 @@ def total(table: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return "total", "", "", "", str(epochs), str(steps), ""
 
 
-def aligned(table: Sequence[Sequence[str]], times: Sequence[float]) -> Iterator[str]:
+def aligned(table: Sequence[Sequence[str]], times: Sequence[float]) -> list[str]:
     """Lines, each column as wide as it must be; at the end the times, if there are."""
     spent = ["time", *map(in_words, [*times, sum(times)])] if times else [""] * len(table)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row, last in zip(table, spent, strict=True):
-        each = zip(COLUMNS, row, widths, strict=True)
-        line = [c.rjust(w) if name in NUMBERS else c.ljust(w) for name, c, w in each]
-        yield "  ".join([*line, last]).rstrip()
+    rows = [[*row, last] for row, last in zip(table, spent, strict=True)]
+    names, *lines = tables.lines(rows, right=[*NUMBERS, TIME])
+    return [terminal.heading(names), *lines]
 
 
 def in_words(seconds: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from stages.base.settings import Settings
+from stages.shell.command import Command
 
 Schema = dict[str, Any]
 
@@ -27,10 +27,21 @@ LIMITS = {
 WORDS = {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}
 
 
-@click.command()
-@click.option("--markdown", is_flag=True, help="As a page to read, docs/params.md.")
+@click.command(
+    cls=Command,
+    examples={
+        "repodium schema > recipes/params.schema.json": "where params.yaml looks for it",
+        "repodium schema --markdown > docs/params.md": "a page to read",
+    },
+)
+@click.option("--markdown", is_flag=True, help="As a page to read: each key, its values, what runs.")
 def command(markdown: bool) -> None:
-    """Print the JSON schema of params.yaml, for editors."""
+    """Print the JSON schema of params.yaml, for editors.
+
+    They complete its keys by it, and mark what is not sound.
+    """
+    from stages.base.settings import Settings
+
     schema = Settings.model_json_schema()
     click.echo("\n".join(page(schema)) if markdown else json.dumps(schema, indent=1))
 

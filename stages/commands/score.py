@@ -4,17 +4,37 @@ from pathlib import Path
 
 import click
 
+from stages.shell import completing
+from stages.shell.command import Command
 
-@click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+@click.command(
+    cls=Command,
+    examples={"repodium score submissions/submission.csv": "log loss and accuracy of 449 images"},
+)
+@click.argument(
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    shell_complete=completing.submissions,
+)
 def command(file: Path) -> None:
     """Score a submission of the bundled competition.
 
     Against its held-back answers, as Kaggle's leaderboard would.
+    """
+    click.echo(sentence(file))
+
+
+def sentence(file: Path) -> str:
+    """What a submission of the bundled competition scores.
+
+    Raises:
+        UserError: it is none.
+
     """
     import pandas as pd  # slow to import, and --help does without
 
     from stages.competition import leaderboard
 
     scores = leaderboard.score(pd.read_csv(file, dtype={"id": str}))
-    click.echo(", ".join(f"{name} {value:.6g}" for name, value in scores.items()))
+    return ", ".join(f"{name} {value:.6g}" for name, value in scores.items())

@@ -5,24 +5,40 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from ruamel.yaml import YAML
 
 from stages.base import params, paths
 from stages.base.errors import UserError
-from stages.base.settings import Settings
 from stages.competition import ledger, provenance, submissions
 from stages.competition.ledger import LEDGER
 from stages.competition.submissions import Submission
+from stages.shell import completing
+from stages.shell.command import Command
+
+if TYPE_CHECKING:
+    from stages.base.settings import Settings
 
 
-@click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.command(
+    cls=Command,
+    examples={
+        "repodium submit": "what the pipeline wrote, once it is committed",
+        'repodium submit -m "eight views"': "with words of your own in Kaggle's list",
+    },
+)
+@click.argument(
+    "file",
+    required=False,
+    type=click.Path(path_type=Path),
+    shell_complete=completing.submissions,
+)
 @click.option("-m", "--message", "note", default="", help="Words of your own beside the commit.")
 @click.option("--timeout", default=900.0, show_default=True, help="Seconds to wait for the score.")
 def command(file: Path | None, note: str, timeout: float) -> None:
-    """Submit FILE, wait for its score, and record both.
+    """Submit a file, wait for its score, record both.
 
     FILE is what the pipeline made if none is named. Only what the last commit made is submitted,
     so that every score leads back to its making.
@@ -52,7 +68,9 @@ def local(file: Path) -> Path:
     try:
         return file.resolve().relative_to(Path.cwd().resolve())
     except ValueError:
-        raise UserError(f"{file} is not in this repository; submit what dvc repro wrote.") from None
+        raise UserError(
+            f"{file} is not in this repository; submit what `dvc repro` wrote."
+        ) from None
 
 
 def checked(file: Path, settings: Settings) -> provenance.Made:
@@ -84,13 +102,15 @@ def check_locked(file: Path) -> None:
     stages = YAML(typ="safe", pure=True).load(paths.LOCK.read_bytes())["stages"]
     outs = {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", [])}
     if file.as_posix() not in outs:
-        raise UserError(f"{file} is not in dvc.lock; run dvc repro, or submit what it wrote.")
+        raise UserError(f"{file} is not in dvc.lock; run `dvc repro`, or submit what it wrote.")
     if not file.is_file():
-        raise UserError(f"{file} is not there; run dvc checkout {file}, or else dvc repro.")
+        raise UserError(f"{file} is not there; run `dvc checkout {file}`, or else `dvc repro`.")
     with file.open("rb") as opened:
         found = hashlib.file_digest(opened, "md5").hexdigest()
     if found != outs[file.as_posix()]:
-        raise UserError(f"{file} is not the file that dvc.lock holds; run dvc repro, then commit.")
+        raise UserError(
+            f"{file} is not the file that dvc.lock holds; run `dvc repro`, then commit."
+        )
 
 
 def check_fresh() -> None:
@@ -106,8 +126,8 @@ def check_fresh() -> None:
         raise UserError("the command `dvc` is not on PATH; activate the environment.") from None
     if stale:
         raise UserError(
-            "the last commit would make another file (dvc status says why); run dvc repro, then "
-            "commit."
+            "the last commit would make another file (`dvc status` says why); run `dvc repro`, "
+            "then commit."
         )
 
 
@@ -134,7 +154,7 @@ def tell(slug: str, one: Submission) -> None:
     if one.status == "ERROR":
         raise UserError(
             f"Kaggle could not score submission {one.ref}: it says why at "
-            f"{submissions.PAGE_OF.format(slug=slug)}; mend that, run dvc repro, and submit again."
+            f"{submissions.PAGE_OF.format(slug=slug)}; mend that, run `dvc repro`, submit again."
         )
     row = next(row for row in ledger.of(slug, ledger.read()) if row["ref"] == one.ref)
     click.echo(f"{row['metric']}: public {row['public'] or '-'}, CV {row['cv'] or '-'}")

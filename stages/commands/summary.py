@@ -1,40 +1,73 @@
 """`repodium summary`: what the last run reached, and how to submit it."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from stages.base import params, paths, records
+from stages.base import params, paths, records, terminal
 from stages.base.errors import UserError
 from stages.commands import score
 from stages.competition import provenance
-from stages.report import PAGE
+from stages.shell import tables
+from stages.shell.command import Command
 
-STAGES = ("head", "augment", "progressive", "unfreeze", "tta")
+HOW = (
+    "Commit what made it, then `repodium submit`; or by hand:",
+    "The bundled competition is not on Kaggle. For one that is: commit what made it, then "
+    "`repodium submit`; or by hand:",
+)
+TRAINING = ("head", "augment", "progressive", "unfreeze")
+PAINTS = {"fits": terminal.good, "worsens": terminal.bad}  # the other readings are warnings
 
 
-@click.command()
-@click.pass_context
-def command(context: click.Context) -> None:
-    """Show what each step reached, and how to submit."""
+@click.command(cls=Command, examples={"repodium summary": "after `dvc repro`, or any time later"})
+def command() -> None:
+    """Show what each step reached, and how to submit.
+
+    The losses and scores of the training stages and how they read, those of tta, and the score of
+    the whole cross-validation with its interval.
+    """
     settings = params.read()
-    for fold in map(str, settings.folds):
-        for stage in STAGES:
-            found = read(stage, fold)
-            shown = {k: v for k, v in found.items() if isinstance(v, float)}
-            cells = "".join(f"  {name} {value:<10.5g}" for name, value in shown.items())
-            reading = found.get("reading", "")
-            click.echo(f"fold {fold}  {stage:<12}{cells}  {reading}".rstrip())
-    for name, value in read("submission").items():
-        click.echo(f"{name + ':':<20}{value}")
+    folds = [str(fold) for fold in settings.folds]
+    for stages in (TRAINING, ("tta",)):
+        click.echo("\n".join(table([(f, s, read(s, f)) for f in folds for s in stages])) + "\n")
     file = paths.SUBMISSIONS / settings.submission.file
+    results = {name: str(value) for name, value in read("submission").items()}
     if settings.competition.source == "demo":
-        click.echo("held-back answers:  ", nl=False)
-        context.invoke(score.command, file=file)
-    click.echo(f"\nReport: {PAGE}, a page with all of it")
+        results["held-back answers"] = score.sentence(file)
+    rows = [(f"{name}:", value) for name, value in results.items()]
+    click.echo("\n".join(tables.lines(rows, cut=[1])))
+    click.echo(f"\nReport: {paths.REPORT}, a page with all of it")
     click.echo(f"Submission: {file}")
-    click.echo("Commit what made it, then `repodium submit`; or by hand:")
+    terminal.say(HOW[settings.competition.source == "demo"])
     click.echo(f'kaggle competitions submit {settings.competition.slug} -f {file} -m "{stamp()}"')
+
+
+def table(rows: Sequence[tuple[str, str, dict[str, Any]]]) -> list[str]:
+    """A line for the metrics of each fold and stage, below the names of those there are."""
+    names = [k for *_, found in rows for k, value in found.items() if isinstance(value, float)]
+    names = list(dict.fromkeys(names))
+    cells = [
+        [fold, stage, *(shown(found.get(name)) for name in names), reading(found)]
+        for fold, stage, found in rows
+    ]
+    heading = ["fold", "stage", *names, "reading" if any(row[-1] for row in cells) else ""]
+    first, *lines = tables.lines([heading, *cells], right=range(2, 2 + len(names)))
+    return [terminal.heading(first), *lines]
+
+
+def shown(value: float | None) -> str:
+    """A metric as the table shows it; nothing where the stage has none of that name."""
+    return "" if value is None else f"{value:.5g}"
+
+
+def reading(found: dict[str, Any]) -> str:
+    """Whether a training stage fits, overfits or underfits, in colour."""
+    word = found.get("reading", "")
+    return PAINTS.get(word, terminal.warning)(word)
 
 
 def read(stage: str, fold: str | None = None) -> dict[str, Any]:

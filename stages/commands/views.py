@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import click
 
-from stages.base import params, paths
+from stages.base import params, paths, terminal
 from stages.base.errors import UserError
+from stages.shell import completing
+from stages.shell.command import Command
 
 SIDE, LABEL = 115, 76  # pixels of a view, and of the name of a line
 FEWEST = 4  # columns: there is to be room for a name
 
 
-@click.command()
-@click.argument("images", nargs=-1)
+@click.command(
+    cls=Command,
+    examples={
+        "repodium views": "three training images, in reports/views.png",
+        "repodium views 0002": "one, by its id or by its file",
+    },
+)
+@click.argument("images", nargs=-1, shell_complete=completing.images)
 def command(images: tuple[str, ...]) -> None:
-    """Show the views of IMAGES that are trained on.
+    """Show the augmented images that are trained on.
 
-    The plain view and those of the first epochs at each size, then those of TTA, in
-    reports/views.png: the very pixels of the batches. Of three training images if none is named.
+    Of each of IMAGES the plain view and those of the first epochs at each size, then those of TTA,
+    in reports/views.png: the very pixels of the batches. Of three training images if none is named.
     """
     from stages.figures import contact as figure
     from stages.images.pack import Pack
@@ -38,7 +46,10 @@ def command(images: tuple[str, ...]) -> None:
     columns = max(FEWEST, *(len(line.names) for line in lines))
     figure.draw(paths.picture("views"), shown, columns, SIDE, LABEL)
     if mixed := [name for name in ("mixup", "cutmix") if getattr(s.batches, name)]:
-        click.echo(f"note: {' and '.join(mixed)} blends what is shown with other images.")
+        click.echo(
+            f"{terminal.warning('note')}: {' and '.join(mixed)} blends what is shown with other "
+            "images."
+        )
     click.echo(f"picture: {paths.picture('views')}; the numbers are those of the epochs.")
 
 

@@ -57,7 +57,7 @@ def _persist(slug: str, archive: Path) -> None:
             return
         if wait is None or not passes:
             raise UserError(f"download of {slug} failed: {reason}.")
-        click.echo(f"kaggle: {reason}; trying again in {wait:g} s", err=True)
+        click.echo(f"{reason}; trying again in {wait:g} s", err=True)
         time.sleep(wait)
 
 
@@ -76,7 +76,7 @@ def _attempt(slug: str, archive: Path) -> tuple[str, bool]:
         _discard(archive)  # else kaggle would skip it as already downloaded
         return "no whole archive arrived, what came was damaged; run again", False
     said = kaggle.quoted(answer.said)
-    return f"no whole archive arrived (kaggle said: {said}); run again to resume", False
+    return f"no whole archive arrived (Kaggle said: {said}); run again to resume", False
 
 
 def _is_whole(archive: Path) -> bool:

@@ -24,11 +24,11 @@ LONGEST = 500  # characters of what it said that stand in a sentence
 RULES = "https://www.kaggle.com/competitions/{slug}/rules"
 ACCEPT = "accept the competition's rules at {rules}, then run again"
 TOKEN = (
-    "kaggle found no token that it accepts; make one at https://www.kaggle.com/settings and put "
+    "`kaggle` found no token that it accepts; make one at https://www.kaggle.com/settings and put "
     "it into ~/.kaggle/access_token, or set KAGGLE_API_TOKEN (an older key: ~/.kaggle/kaggle.json, "
     "or KAGGLE_USERNAME and KAGGLE_KEY), or run `kaggle auth login`"
 )
-NETWORK = "kaggle could not be reached, or was lost on the way; look to the network, then run again"
+NETWORK = "Kaggle could not be reached, or was lost on the way; look to the network, then run again"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ FAULTS = (
         "the disk is full; free some space, then run again to resume",
     ),
     Fault(
-        r"\[errno (13|30)\]", "kaggle may not write there; change the permissions, then run again"
+        r"\[errno (13|30)\]", "`kaggle` may not write there; change the permissions, then run again"
     ),
     Fault(r"user cancelled", "it was interrupted; run again to go on where it stopped"),
     Fault(r"accept this competition", ACCEPT),
@@ -58,17 +58,17 @@ FAULTS = (
     ),
     Fault(
         r"404 client error|not found",
-        "kaggle knows no competition {slug!r}; check competition.slug",
+        "Kaggle knows no competition {slug!r}; check competition.slug",
     ),
     Fault(r"authentication required|401 client error|unauthenticated", TOKEN),
     Fault(
         r"429 client error|too many requests",
-        "kaggle asks for patience; wait some minutes, then run again",
+        "Kaggle asks for patience; wait some minutes, then run again",
         passes=True,
     ),
     Fault(
         r"5\d\d server error|internal server error|service unavailable|bad gateway",
-        "kaggle has trouble of its own; run again later",
+        "Kaggle has trouble of its own; run again later",
         passes=True,
     ),
     Fault(

@@ -179,7 +179,9 @@ def _label_of(path: str, c: SimpleNamespace) -> str:
         return normalize("NFC", folder)
     found = re.search(c.label_pattern, path)
     if not found or not found.group(1):
-        raise UserError(f"competition.label_pattern {c.label_pattern!r} finds nothing in {path!r}.")
+        raise UserError(
+            f"competition.label_pattern {c.label_pattern!r} finds nothing in {path!r}; widen it."
+        )
     return normalize("NFC", found.group(1))
 
 

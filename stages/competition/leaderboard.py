@@ -19,7 +19,10 @@ def score(submission: pd.DataFrame) -> dict[str, float]:
     """
     answers, columns = demo.answers(), ["id", *demo.CLASSES]
     if list(submission.columns) != columns or sorted(submission["id"]) != sorted(answers):
-        raise UserError("this is not a submission of the bundled competition (source: demo).")
+        raise UserError(
+            "this is not a submission of the bundled competition (source: demo); give the file "
+            "that `dvc repro` wrote for it."
+        )
     truth = submission["id"].map(answers).to_numpy()
     probabilities = submission[demo.CLASSES].to_numpy(dtype=float)
     if not np.isfinite(probabilities).all():

@@ -179,7 +179,7 @@ def _leaves(
 ) -> Iterator[tuple[str, str, Member]]:
     """Every file that is no archive: the archive that holds it, its place, and itself."""
     if depth > DEEPEST:
-        raise UserError(f"{name}: archives inside one another, more than {DEEPEST} deep.")
+        raise UserError(f"{name} holds archives more than {DEEPEST} deep; {UNPACK}.")
     _check_room(name, _bytes(found), scratch)
     for member in found:
         if not members.is_archive(member.name):

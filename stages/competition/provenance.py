@@ -49,7 +49,7 @@ def current() -> Made:
         names = ", ".join(line[3:] for line in changed[:3]) + (" ..." if len(changed) > 3 else "")
         raise UserError(
             f"{names}: not as in the last commit, by which a submission is known; "
-            "commit first (git add -A && git commit), then submit."
+            "commit first (`git add -A && git commit`), then submit."
         )
     return made("HEAD")
 
@@ -109,7 +109,7 @@ def _git(*words: str) -> bytes:
     if ran.returncode:
         said = " ".join(ran.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
         raise UserError(
-            f"git {words[0]} failed ({said or 'no such commit'}); a submission is known by its "
-            "commit: run dvc repro in a git repository, then git add -A && git commit."
+            f"`git {words[0]}` failed ({said or 'no such commit'}); a submission is known by its "
+            "commit: run `dvc repro` in a git repository, then `git add -A && git commit`."
         )
     return ran.stdout

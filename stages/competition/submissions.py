@@ -29,7 +29,7 @@ PAGE_OF = "https://www.kaggle.com/competitions/{slug}/submissions"
 REMEDIES = {  # of what surely made no row
     "allowance": "the competition's submissions of today are used up; submit again after midnight "
     "UTC (`kaggle competitions submission-limits {slug}` counts them)",
-    "could not submit to competition": "kaggle's storage did not take the file; submit again",
+    "could not submit to competition": "Kaggle's storage did not take the file; submit again",
 }
 
 
@@ -60,13 +60,13 @@ def listed(slug: str) -> list[Submission]:
     rows = rows_of(answer.out)
     if not rows and (answer.status or "No submissions found" not in answer.out):
         said = why(answer.said, slug)
-        raise UserError(f"kaggle did not list the submissions to {slug}: {said}.")
+        raise UserError(f"Kaggle did not list the submissions to {slug}: {said}.")
     try:
         return [_row(row) for row in rows]
     except (KeyError, ValueError, OverflowError) as error:
         raise UserError(
-            f"kaggle lists the submissions to {slug} in a form that is not known here "
-            f"({type(error).__name__}: {error}); install the version of kaggle in constraints.txt."
+            f"Kaggle lists the submissions to {slug} in a form that is not known here "
+            f"({type(error).__name__}: {error}); install the `kaggle` of constraints.txt."
         ) from None
 
 
@@ -124,7 +124,7 @@ def send(slug: str, file: Path, message: str, known: Collection[str]) -> Submiss
     if found:
         return found
     refused = clear or answer.status != 0
-    said = why(answer.said, slug) if refused else "kaggle took it, but does not list it"
+    said = why(answer.said, slug) if refused else "Kaggle took it, but does not list it"
     if refused and not fault:
         raise UserError(f"{file} was not submitted: {said}.")
     raise UserError(
@@ -177,4 +177,4 @@ def why(said: str, slug: str) -> str:
         if sign in said.lower():
             return remedy.format(slug=slug)
     page = PAGE_OF.format(slug=slug)
-    return kaggle.explain(said, slug) or f"kaggle said: {kaggle.quoted(said)}; see {page}"
+    return kaggle.explain(said, slug) or f"Kaggle said: {kaggle.quoted(said)}; see {page}"

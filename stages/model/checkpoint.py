@@ -143,7 +143,9 @@ def read_header(path: Path, kind: type = Header) -> Any:
         TypeAdapter(kind).validate_json(text, strict=True)
         return kind(**json.loads(text))  # refuses keys too many
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
-        raise UserError(f"{path} is not a {kind.__name__} file of Repodium's.") from None
+        raise UserError(
+            f"{path} is not a {kind.__name__} file of Repodium's; delete it and run `dvc repro`."
+        ) from None
 
 
 def save_head(path: Path, header: Header, head: nn.Module) -> None:

@@ -51,7 +51,10 @@ def text(path: Path, revision: str) -> str:
             return path.read_text(encoding="utf-8")
         return dvc.api.read(str(path), rev=revision)
     except SCMError:
-        raise UserError(f"{revision} is no commit, tag or experiment of this repository.") from None
+        raise UserError(
+            f"{revision} is no commit, tag or experiment of this repository; `git log` and "
+            "`dvc exp show` list them."
+        ) from None
     except (OSError, DvcException):
         raise UserError(
             f"{revision} has no {path} in DVC's cache; `dvc repro` there makes it."

@@ -1,0 +1,1 @@
+"""What the commands of `repodium` have in common: help, completion and tables."""
