@@ -34,7 +34,9 @@ WORDS = {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}
         "repodium schema --markdown > docs/params.md": "a page to read",
     },
 )
-@click.option("--markdown", is_flag=True, help="As a page to read: each key, its values, what runs.")
+@click.option(
+    "--markdown", is_flag=True, help="As a page to read: each key, its values, what runs."
+)
 def command(markdown: bool) -> None:
     """Print the JSON schema of params.yaml, for editors.
 
