@@ -167,7 +167,7 @@ def test_every_piece_of_params_can_be_put_into_params_yaml(page: Path, tmp_path:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_commands_named_in_passing_exist(page: Path) -> None:
-    for name, rest in re.findall(r"`repodium ([\w-]+)([^`]*)`", TEXT[page]):
+    for name, rest in re.findall(r"`repodium (\w[\w-]*)([^`]*)`", TEXT[page]):
         assert name in COMMANDS, f"{page}: repodium {name}"
         said = CliRunner().invoke(main, [name, "--help"]).output
         assert not [word for word in re.findall(r"--[\w-]+", rest) if word not in said], name

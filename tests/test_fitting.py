@@ -192,6 +192,13 @@ def test_training_lowers_the_loss(make_learner):
     assert rows[-1]["accuracy"] > 0.95
 
 
+def test_a_rate_at_which_the_loss_is_no_number_any_more_is_refused(make_learner):
+    history, fits = History(), [Fit(lr=0.1, cycles=1), Fit(lr=1e38, cycles=3)]
+    with pytest.raises(UserError, match=r"head: the loss is not a number.* lr 1e\+38 is too high"):
+        run(make_learner(nn.Linear(6, 3)), small_data(), *fits, history=history)
+    assert [row["epoch"] for row in history.rows] == [0]
+
+
 def test_lr_auto_is_the_finders_suggestion_and_earlier_groups_a_ratio_lower():
     rates = Rates(suggestion=0.02, ratio=10)
     assert rates.of(Fit(lr="auto", cycles=1), 1) == [0.02]

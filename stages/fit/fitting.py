@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -135,6 +136,10 @@ def fit_all(
 
     Epochs are named by `about["stage"]` and their number, counted through the whole stage. What an
     interrupted run has done already is left out.
+
+    Raises:
+        UserError: the loss is not a number any more.
+
     """
     for cycles in fits:
         numbers = history.plan(schedules.epochs(cycles))
@@ -145,11 +150,27 @@ def fit_all(
         bar.enter(stepper)
         epochs = fit(stepper, data, cycles, names, bar, history.after_step)
         for seconds, (row, losses) in table.timed(epochs):
+            check(row, str(about["stage"]))
             history.add({"epoch": len(history.rows), **about, **row}, losses)
             table.show(history.rows, seconds)
             if len(history.rows) - numbers.start - 1 in schedules.cycle_ends([cycles]):
                 history.after_cycle(stepper)
             history.after_step()
+
+
+def check(row: Row, stage: str) -> None:
+    """Refuse an epoch that trained the network to nothing.
+
+    Raises:
+        UserError: a loss of it is not a finite number.
+
+    """
+    losses = [row["train_loss"], row["valid_loss"]]
+    if not all(loss is None or math.isfinite(loss) for loss in losses):
+        raise UserError(
+            f"{stage}: the loss is not a number any more, for lr {row['lr']:g} is too high; try a "
+            "third of it (or, with model.precision fp16, bf16)."
+        )
 
 
 def fit(
