@@ -110,7 +110,7 @@ def show(error: click.ClickException) -> None:
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="The pipeline is DVC's: `dvc repro` runs what is out of date, `dvc exp show` lists your "
-    "experiments. README.md says all the rest.",
+    "experiments. README.md and docs/ say all the rest.",
 )
 def main() -> None:
     """Reproducible pipelines to the Kaggle podium: `dvc repro` runs them, this looks after them."""
