@@ -92,6 +92,9 @@ LATER: dict[str, Changes] = {  # what came after the lesson
     "head.views 8": {"head.views": 8},
     "snapshots' predictions": {"unfreeze.cycle_save": True, "tta.snapshots": "predictions"},
     "snapshots' weights": {"unfreeze.cycle_save": True, "tta.snapshots": "weights"},
+    "snapshots' predictions, seven cycles of one epoch":
+        {"unfreeze.cycle_save": True, "tta.snapshots": "predictions",
+         "unfreeze.fits.0.cycles": 7, "unfreeze.fits.0.cycle_mult": 1},
     "temperature tuned": {"blend.temperature": "tuned"},
     "clip tuned": {"blend.clip": "tuned"},
 }  # fmt: skip
