@@ -131,6 +131,13 @@ def test_it_shows_what_was_submitted_to_this_competition(copied: Path) -> None:
     assert "Nothing was submitted yet" not in text
 
 
+def test_a_long_table_waits_until_it_is_asked_for(tmp_path: Path, made: Path) -> None:
+    many = finished_run.write(tmp_path / "r", [f"class {n}" for n in range(21)])
+    asked = "Each class: 21, the worst first"
+    assert asked in Read(report(many)).text("summary")
+    assert "Each class:" not in Read((made / PAGE).read_text(encoding="utf-8")).text("summary")
+
+
 def test_a_screen_reader_and_a_keyboard_find_their_way(page: Read) -> None:
     ids = Counter(a["id"] for _, a in page.elements if "id" in a)
     assert set(ids.values()) == {1}

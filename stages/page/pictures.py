@@ -24,11 +24,11 @@ PICTURES = (  # section, file, title, what it shows
     ("data", "duplicates.png", "Copies", "the worst pairs of images that are copies, side by side"),
     ("mistakes", "images.png", "Images", "the validated images that were most wrong, most right "
      "and most unsure; of numbers, those with the largest and the smallest errors"),
+    ("mistakes", "confusion.png", "Confusion", "what is true against what was said, of all rows "
+     "that were validated; the table below has the most frequent mistakes"),
     ("mistakes", "gradcam.png", "Where it looked", "the most wrong images as the network saw "
      "them, and beside each, in heat, the places that spoke for what it said and for what is true "
      "(Grad-CAM)"),
-    ("mistakes", "confusion.png", "Confusion", "what is true against what was said, of all rows "
-     "that were validated; the table below has the most frequent mistakes"),
     ("mistakes", "calibration.png", "Calibration", "how often what was said with a probability "
      "is true, against that probability"),
 )  # fmt: skip

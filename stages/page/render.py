@@ -17,6 +17,7 @@ from stages.page import pictures, score, tables, training
 from stages.page.tables import Table
 
 PAIRS, CLASSES, FIRST_ROWS = 15, 200, 3  # rows that are shown
+LONG = 20  # rows, from which a table is shown when it is asked for
 COLUMNS = 12  # of the submission
 HANDED_IN = ("date", "ref", "commit", "metric", "cv", "public", "private", "status")
 NEWEST = 20  # submissions that are shown
@@ -100,13 +101,13 @@ def about_data() -> dict[str, Any]:
     return {"data": found, "advice": advice, "copies": copies, "no_copies": NO_COPIES}
 
 
-def about_mistakes() -> dict[str, list[Table]]:
+def about_mistakes() -> dict[str, Any]:
     """The tables of what was confused, and of the classes."""
     found = [
         tables.of_file("Most confused", pictures.REPORTS / "most_confused.csv", PAIRS),
         tables.of_file("Each class", pictures.REPORTS / "per_class.csv", CLASSES),
     ]
-    return {"mistakes": [table for table in found if table]}
+    return {"mistakes": [table for table in found if table], "long": LONG}
 
 
 def about_submission(s: SimpleNamespace) -> dict[str, Any]:
