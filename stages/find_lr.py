@@ -8,7 +8,7 @@ import pandas as pd
 from stages.base import command, params, paths, records
 from stages.figures import rates
 from stages.fit import training
-from stages.fit.fitting import Data
+from stages.fit.data import Data
 from stages.fit.stepper import Learner
 from stages.learner import rate_finder
 from stages.model import hardware

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,8 +15,37 @@ from stages.images.loading import Key, Views, chunks, load, take
 from stages.images.views import generator
 
 
+class Data(Protocol):
+    """Training and validation batches, epoch by epoch."""
+
+    images: int
+    """Images that an epoch trains on, copies counted."""
+    validated: int
+    """Images that validate."""
+    batch_size: int
+    """Images of a batch; the last one has fewer, or one more."""
+    steps: int
+    """Training batches an epoch."""
+    labels: torch.Tensor
+    """The targets of the rows that are trained on."""
+
+    def epochs(
+        self, names: Sequence[str], skip: int = 0
+    ) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
+        """For each named epoch its training batches, then its validation batches.
+
+        The name and the seed decide order and augmentation; both iterators are to be used up. The
+        first `skip` training batches of the first epoch are left out.
+        """
+        ...
+
+    def plain(self) -> Iterator[Batch]:
+        """As many rows that are trained on as validate, in their plain view."""
+        ...
+
+
 class ActivationData:
-    """Batches of activations in memory, for training the head; see fitting.Data.
+    """Batches of activations in memory, for training the head; see Data.
 
     `train` holds (N, V, F), V views an image, of which every epoch takes one by chance; `valid`
     holds (N, F).
@@ -68,7 +98,7 @@ class ActivationData:
 
 @dataclass
 class ImageData:
-    """Batches of views, prepared by workers; see fitting.Data.
+    """Batches of views, prepared by workers; see Data.
 
     All epochs of a fit are one stream, training and validation in turn, so that the workers
     prepare what comes next while the network trains on what is there.

@@ -12,40 +12,12 @@ from torch import nn
 
 from stages.base.errors import UserError
 from stages.fit import reading, schedules, table
+from stages.fit.data import Data
 from stages.fit.stage_bar import UNSEEN, Unseen
 from stages.fit.stepper import Batch, Learner, Stepper
 
 Row = dict[str, float | int | str | None]
 COLUMNS = ["stage", "epoch", "size", "layers", "lr", "train_loss", "valid_loss"]  # and the metric
-
-
-class Data(Protocol):
-    """Training and validation batches, epoch by epoch."""
-
-    images: int
-    """Images that an epoch trains on, copies counted."""
-    validated: int
-    """Images that validate."""
-    batch_size: int
-    """Images of a batch; the last one has fewer, or one more."""
-    steps: int
-    """Training batches an epoch."""
-    labels: torch.Tensor
-    """The targets of the rows that are trained on."""
-
-    def epochs(
-        self, names: Sequence[str], skip: int = 0
-    ) -> Iterator[tuple[Iterator[Batch], Iterator[Batch]]]:
-        """For each named epoch its training batches, then its validation batches.
-
-        The name and the seed decide order and augmentation; both iterators are to be used up. The
-        first `skip` training batches of the first epoch are left out.
-        """
-        ...
-
-    def plain(self) -> Iterator[Batch]:
-        """As many rows that are trained on as validate, in their plain view."""
-        ...
 
 
 class Fit(schedules.Cycles, Protocol):

@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from stages.base.settings import Step
 from stages.fit import schedules
+from stages.fit.data import Data
 from stages.images.loading import chunks
-
-if TYPE_CHECKING:
-    from stages.fit.fitting import Data
 
 BACKWARD = 2  # a backward pass is as much work as two forward
 KEPT = 0.98  # of what was measured before, at each new measurement: the machine may change

@@ -10,15 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from stages.base import bar
 from stages.base.settings import Step
+from stages.fit.data import Data
 from stages.fit.pace import Pace, Pass, passes, time_left
-
-if TYPE_CHECKING:
-    from stages.fit.fitting import Data
-    from stages.fit.stepper import Stepper
+from stages.fit.stepper import Stepper
 
 Batch = TypeVar("Batch")
 FIRST_TO_GO = ("bar", "batch", "lr", "speed", "metric", "valid", "loss", "epoch", "time")

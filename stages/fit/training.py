@@ -18,8 +18,8 @@ from stages.base.errors import UserError
 from stages.base.settings import Step
 from stages.base.unfinished import addressed
 from stages.fit import fitting, losses, mixing, reading, schedules, snapshots
-from stages.fit.data import ActivationData, ImageData
-from stages.fit.fitting import Data, History, Rates
+from stages.fit.data import ActivationData, Data, ImageData
+from stages.fit.fitting import History, Rates
 from stages.fit.groups import every_layer, layer_groups
 from stages.fit.progress import Progress
 from stages.fit.reading import Reading

@@ -14,7 +14,7 @@ from torch import nn
 
 from stages.base.bar import Bar
 from stages.fit import schedules
-from stages.fit.fitting import Data
+from stages.fit.data import Data
 from stages.fit.stepper import Batch, Learner, Stepper
 
 EXPLODED = 4  # times the best loss

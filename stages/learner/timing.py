@@ -17,7 +17,7 @@ from stages.base.bar import Bar
 from stages.base.errors import UserError
 from stages.base.settings import Settings
 from stages.fit import fitting, training
-from stages.fit.fitting import Data
+from stages.fit.data import Data
 from stages.fit.stepper import Batch, Learner, Stepper
 from stages.learner.plan import Entry, Rows
 from stages.model import checkpoint, hardware
