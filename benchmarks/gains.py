@@ -197,7 +197,7 @@ def each_alone(clone: Path, answers: Answers) -> str:
 
 
 def both_orders(clone: Path, answers: Answers) -> str:
-    """The tuned temperature on each model before they are averaged, as `blend` has it, or after."""
+    """The tuned temperature for the average, as `blend` has it, or for each model before that."""
     found, degree = of_folds(clone), read_metrics(clone, "blend")["temperature"]
     stack = np.stack([fold.numbers for fold in found])
     before = calibration.temper(stack, degree, "multiclass").mean(axis=0)

@@ -76,13 +76,12 @@ def own_rows(s: SimpleNamespace) -> Table:
 def of_test(
     blend: Blend, rule: Rule, others: Sequence[Run], folds: Sequence[int | str]
 ) -> Predicted:
-    """The test rows: this run's folds averaged, then the runs, each model at the temperature."""
+    """The test rows: this run's folds averaged, then the runs, then as sure as they should be."""
     found = [predictions.read(paths.PREDICTIONS / str(fold) / "test.csv") for fold in folds]
     first = found[0]
-    tempered = np.stack([blend.tempered(rule, fold.numbers) for fold in found])
-    own = blending.average(tempered, blend.plan.how, blend.ask.task)
-    rest = [blend.tempered(rule, run.test.of(first).numbers) for run in others]
-    return first._replace(numbers=blend.joined(rule, np.stack([own, *rest])))
+    own = blending.average(np.stack([f.numbers for f in found]), blend.plan.how, blend.ask.task)
+    rest = [run.test.of(first).numbers for run in others]
+    return first._replace(numbers=blend.use(rule, np.stack([own, *rest])))
 
 
 def chosen(rule: Rule, s: SimpleNamespace) -> dict[str, float | str]:

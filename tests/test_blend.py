@@ -138,15 +138,15 @@ def test_chosen_weights_leave_out_what_knows_nothing(folder: Path) -> None:
     assert found["log_loss"] < alike["log_loss"]
 
 
-def test_every_model_is_tempered_before_they_are_averaged(folder: Path) -> None:
+def test_the_average_is_what_is_tempered(folder: Path) -> None:
     rows, test, _ = blended(folder, experiments=["good"], temperature=2.0)
 
     def hot(p: np.ndarray) -> np.ndarray:
         return p**0.5 / (p**0.5).sum(axis=1, keepdims=True)
 
-    own = (hot(model(12, 10)) + hot(model(12, 11))) / 2
-    np.testing.assert_allclose(test, (own + hot(model(12, 1))) / 2, atol=1e-8)
-    expected = (hot(model(100, 0, 2.0)) + hot(model(100, 1, 2.0)))[:80] / 2
+    own = (model(12, 10) + model(12, 11)) / 2
+    np.testing.assert_allclose(test, hot((own + model(12, 1)) / 2), atol=1e-8)
+    expected = hot((model(100, 0, 2.0) + model(100, 1, 2.0))[:80] / 2)
     np.testing.assert_allclose(rows.predicted, expected, atol=1e-8)
 
 

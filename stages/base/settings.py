@@ -319,9 +319,9 @@ class Blend(Group):
     weights: Literal["equal", "greedy"]
     """Of the runs. greedy: selected by the metric on out-of-fold rows (Caruana et al. 2004)."""
     temperature: Literal["tuned"] | Annotated[float, Field(ge=0.05, le=20)]
-    """Above 1 makes every model's probabilities less sure, below 1 surer; tuned: for the lowest log
-    loss of the out-of-fold rows. There one model predicts a row; of several folds' average, which
-    is less sure already, the score out of fold cannot tell."""
+    """Of the average: above 1 makes its probabilities less sure, below 1 surer. tuned: for the
+    lowest log loss of the out-of-fold rows. There one model of each run predicts a row; the average
+    of several folds is less sure already, of which the score out of fold knows nothing."""
     clip: Literal["tuned"] | Annotated[float, Field(ge=0, lt=0.5)]
     """Clip probabilities this far from 0 and 1, before rows are made to sum to 1 again; tuned: for
     the lowest log loss of the out-of-fold rows."""

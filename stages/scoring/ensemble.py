@@ -1,4 +1,4 @@
-"""One prediction from several runs': calibrated, weighted, averaged, clipped, honestly scored.
+"""One prediction from several runs': weighted, averaged, calibrated, clipped, honestly scored.
 
 What is to be chosen for that is chosen on out-of-fold predictions. The out-of-fold predictions
 that come of it are by choices made without the row, so that whatever is scored on them is honest.
@@ -48,17 +48,11 @@ class Blend:
         keys = ("weights", "temperature", "clip")
         return [key for key in keys if getattr(self.plan, key) in ("greedy", "tuned")]
 
-    def tempered(self, rule: Rule, values: np.ndarray) -> np.ndarray:
-        """Predictions (..., C) at the rule's temperature."""
-        return calibration.temper(values, rule.temperature, self.ask.task)
-
-    def joined(self, rule: Rule, tempered: np.ndarray) -> np.ndarray:
-        """Such predictions (M, N, C) of all runs as one (N, C)."""
-        return predictions.clip(self._average(rule, tempered), rule.clip, self.ask.task)
-
     def use(self, rule: Rule, stack: np.ndarray) -> np.ndarray:
         """Predictions (M, N, C) of all runs as one (N, C)."""
-        return self.joined(rule, self.tempered(rule, stack))
+        task, average = self.ask.task, self._average(rule, stack)
+        tempered = calibration.temper(average, rule.temperature, task)
+        return predictions.clip(tempered, rule.clip, task)
 
     def learn(self, truth: np.ndarray, stack: np.ndarray) -> Rule:
         """What serves best on these rows: the weights first, then the temperature, then the clip.
