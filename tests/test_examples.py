@@ -85,6 +85,7 @@ def finished(site, tmp_path_factory):
     """A repository that enters it, and whose pipeline has run to its end; two commits."""
     folder = write_repository(tmp_path_factory.mktemp("finished") / "r", Path("kaggle"))
     (folder / "recipes").mkdir()
+    (folder / "docs").mkdir()
     for recipe in (ROOT / "recipes").glob("*.yaml"):
         (folder / "recipes" / recipe.name).write_text(recipe.read_text())
     run_all(folder, ["0"])

@@ -174,7 +174,7 @@ def test_an_ordinary_fit_fits(make_learner):
 
 
 def test_rates_that_are_far_too_high_worsen_it(make_learner):
-    found, _ = trained(make_learner, 400, lr=30.0, cycles=5)
+    found, _ = trained(make_learner, 400, lr=3.0, cycles=5)
     assert found.verdict == "worsens"
 
 

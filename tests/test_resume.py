@@ -156,7 +156,7 @@ def test_what_each_validation_row_lost_outlives_a_kill(project, monkeypatch):
         tensors = checkpoint.load_file(kept / "progress.safetensors")
         return [tensors[name].numpy().tobytes() for name in ("last", "best")]
 
-    fits = [{"lr": 0.01, "cycles": 2}, {"lr": 100.0, "cycles": 1}]
+    fits = [{"lr": 0.01, "cycles": 2}, {"lr": 1.0, "cycles": 1}]
     edit(project / "params.yaml", **{"unfreeze.fits": fits})
     assert run_stage(project, "unfreeze", "0").exit_code == 0
     expected, written = lost(), outs(project, "unfreeze")

@@ -114,14 +114,17 @@ def check_locked(file: Path) -> None:
 
 
 def check_fresh() -> None:
-    """Ask DVC whether the commit would make what dvc.lock holds.
+    """Ask DVC whether the commit would make the submission that dvc.lock holds.
+
+    The report may be of before: it shows the ledger, to which each submission adds a row.
 
     Raises:
         UserError: it would not, for something was committed but never carried out.
 
     """
     try:
-        stale = subprocess.run(["dvc", "status", "--quiet"], capture_output=True).returncode
+        words = ["dvc", "status", "--quiet", "--with-deps", "submission"]
+        stale = subprocess.run(words, capture_output=True).returncode
     except FileNotFoundError:
         raise UserError("the command `dvc` is not on PATH; activate the environment.") from None
     if stale:
