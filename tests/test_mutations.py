@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,16 @@ each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("seed", range(5))
 def test_a_good_submission_has_no_fault(layout: Layout, seed: int) -> None:
     about = good(layout, seed, reference_seed=seed + 100)
+    assert faults(about.text, about) == []
+
+
+@each_layout
+def test_a_model_that_says_the_same_of_all_rows_has_no_order(
+    layout: Layout,
+) -> None:
+    about = good(layout)
+    constant = np.full_like(about.reference.numbers, 1 / len(layout.classes))
+    about = replace(about, reference=about.reference._replace(numbers=constant))
     assert faults(about.text, about) == []
 
 

@@ -22,6 +22,7 @@ from stages.scoring.predictions import Predicted
 TURNED = 0.5  # in correlation: how much more a column looks like another class than its own
 ALIKE = 0.6  # and how much it looks like that other class: among many, some do by chance
 MANY = 50  # rows from which on correlations tell something from nothing
+SAME = 1e-5  # between the highest and the lowest of a column: the model says the same of all rows
 
 
 def faults_of(path: Path, s: Settings) -> list[str]:
@@ -111,6 +112,8 @@ def _turned(
     if len(shared) < 3:
         return
     ours = reference.numbers[[known[ids[i]] for i in shared]]
+    if np.ptp(ours, axis=0).max() < SAME:  # a network that has collapsed: it orders nothing
+        return
     found = _correlations(values[shared], ours)
     own_of = [found[row, reference.classes.index(name)] for row, name in enumerate(classes)]
     if len(shared) >= MANY and np.mean(own_of) < 2 / np.sqrt(len(shared)):
