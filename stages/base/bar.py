@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import IO, Any
+from typing import Any
 
 import click
 from tqdm import tqdm
+
+from stages.base import terminal
 
 LOOK = "{desc} |{bar}| {n_fmt}/{total_fmt}  {rate_noinv_fmt}  {elapsed}<{remaining}"
 EVERY = 0.5  # seconds between two drawings
@@ -48,17 +50,9 @@ class Bar(tqdm):
     @property
     def format_dict(self) -> dict[str, Any]:
         """What tqdm draws by."""
-        width = min(WIDEST, columns(self.fp) or self.ncols)
+        width = min(WIDEST, terminal.columns(self.fp) or self.ncols)
         look = self._look(width) if callable(self._look) else self._look
         return super().format_dict | {"ncols": width, "bar_format": look}
-
-
-def columns(terminal: IO[str]) -> int:
-    """Columns that a terminal has now; 0 if it does not say."""
-    try:
-        return os.get_terminal_size(terminal.fileno()).columns
-    except (OSError, ValueError):
-        return 0
 
 
 def write(line: str) -> None:

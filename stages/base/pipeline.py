@@ -12,6 +12,8 @@ from stages.base import paths
 
 Document = dict[str, Any]
 
+HERE = "workspace"  # the files here, beside commits and experiments
+
 
 def _read(path: Path) -> Document:
     return _parsed(path.read_text(encoding="utf-8"))
@@ -22,9 +24,14 @@ def _parsed(text: str) -> Document:
     return YAML(typ="safe").load(text) or {}
 
 
+def stages() -> Document:
+    """The entries of all stages, by name, in the pipeline's order."""
+    return _read(paths.PIPELINE)["stages"]
+
+
 def stage(name: str) -> Document:
     """The entry of a stage."""
-    return _read(paths.PIPELINE)["stages"][name]
+    return stages()[name]
 
 
 def params(name: str) -> list[str]:

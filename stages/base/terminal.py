@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import click
 
 WORD = re.compile(r"(?:`[^`]*`|\S)+")  # a command between backquotes stays whole, to be copied
 ESCAPE = "\x1b["
+UNTOLD = 80  # columns
 
 Paint = Callable[[str], str]
 
@@ -39,7 +39,12 @@ def columns(stream: IO[str]) -> int | None:
 
     A terminal that tells no width counts as one of 80.
     """
-    return shutil.get_terminal_size().columns if stream.isatty() else None
+    if not stream.isatty():
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or UNTOLD
+    except (OSError, ValueError):
+        return UNTOLD
 
 
 def width(text: str) -> int:

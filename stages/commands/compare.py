@@ -13,6 +13,7 @@ import click
 
 from stages.base import params, paths, terminal
 from stages.base.errors import UserError
+from stages.base.pipeline import HERE
 from stages.shell import completing, tables
 from stages.shell.command import Command
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:  # pandas is slow to import
     from stages.scoring.comparison import Verdict
     from stages.scoring.out_of_fold import Table
 
-HERE = "workspace"
 MACHINE = ("device", "threads", "precision", "torch", "deterministic")
 OLD = 1  # column of the table
 PAINTS = {"better": terminal.good, "worse": terminal.bad, "within noise": terminal.warning}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
+from stages.base import pipeline
 from stages.shell.command import Command
 
 Schema = dict[str, Any]
@@ -104,12 +104,9 @@ def read_by() -> dict[str, list[str]]:
 
     A new fold is a new stage, which runs.
     """
-    from ruamel.yaml import YAML
-
-    stages = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
     return {
         name: [*stage.get("params", []), *(["folds"] if "matrix" in stage else [])]
-        for name, stage in stages.items()
+        for name, stage in pipeline.stages().items()
     }
 
 

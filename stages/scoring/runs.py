@@ -8,11 +8,10 @@ from pathlib import Path
 
 from stages.base import paths
 from stages.base.errors import UserError
+from stages.base.pipeline import HERE
 from stages.scoring import out_of_fold, predictions
 from stages.scoring.out_of_fold import Table
 from stages.scoring.predictions import Predicted
-
-HERE = "workspace"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from stages.base import paths
+from stages.base.pipeline import HERE
 
 EXPERIMENT = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(.+)")  # as DVC names them
 PLAIN = re.compile(r"refs/(?:heads|tags)/(.+)")
@@ -30,7 +31,7 @@ def revisions(_: click.Context, param: click.Parameter, incomplete: str) -> list
         said = subprocess.run(refs, capture_output=True, text=True).stdout
     found = [PLAIN.fullmatch(line) or EXPERIMENT.fullmatch(line) for line in said.splitlines()]
     names = ["HEAD", "HEAD~1", *(match[1] for match in found if match)]
-    return beginning(names + ["workspace"] * (param.name == "b"), incomplete)
+    return beginning(names + [HERE] * (param.name == "b"), incomplete)
 
 
 def submissions(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
