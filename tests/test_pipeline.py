@@ -275,14 +275,17 @@ def test_another_fold_runs_that_fold_alone_and_one_fewer_runs_none(repository: P
     ("file", "stages"),
     [
         ("stages/tta.py", ["tta"]),
-        ("stages/figures/confusion.py", ["interpret"]),
-        ("stages/competition/kaggle.py", ["fetch"]),
+        ("stages/figures/confusion.py", ["explore", "duplicates", "interpret", "gradcam"]),
+        ("stages/figures/rates.py",
+         ["explore", "duplicates", "find_lr_head", "find_lr_unfreeze", "interpret", "gradcam"]),
+        ("stages/competition/kaggle.py", ["fetch", "split", "submission"]),
         ("stages/competition/names.py", ["split", "resize", "submission"]),
-        ("stages/images/decoding.py", ["resize", *ACTIVATIONS[:-4]]),  # a room is listed whole
+        ("stages/images/decoding.py",
+         ["resize", "explore", *ACTIVATIONS[:-4], "interpret", "gradcam"]),
         ("stages/learner/rate_finder.py", ["find_lr_head", "find_lr_unfreeze"]),
         ("stages/page/page.css", ["report"]),
     ],
-)
+)  # fmt: skip
 def test_an_edit_of_code_that_changes_no_result_reruns_its_stages_alone(
     repository: Path, file: str, stages: list[str]
 ) -> None:

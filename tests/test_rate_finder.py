@@ -11,7 +11,7 @@ from torch import nn
 
 from stages.fit.data import ActivationData
 from stages.learner import rate_finder
-from stages.learner.rate_finder import Curve
+from stages.learner.curve import Curve, suggest
 from stages.model.tasks import Task
 
 
@@ -154,25 +154,25 @@ def test_the_suggestion_is_a_tenth_of_the_rate_of_the_lowest_loss():
     curve = falling_then_exploding()
     lowest = 1e-5 * 1e6 ** (60 / 99)
     assert lowest == pytest.approx(0.0433, abs=1e-4)
-    assert rate_finder.suggest(curve) == 0.004
+    assert suggest(curve) == 0.004
 
 
 @pytest.mark.parametrize("lowest", [94, 97, 99])
 def test_the_last_six_points_are_left_out(lowest):
     curve = falling_then_exploding(lowest=lowest)
-    assert rate_finder.suggest(curve) == float(f"{curve.rates[93] / 10:.0e}")
+    assert suggest(curve) == float(f"{curve.rates[93] / 10:.0e}")
 
 
 def test_a_dip_in_the_first_ten_points_is_left_out():
     curve = falling_then_exploding()
     curve.losses[3] = 0.01
-    assert rate_finder.suggest(curve) == 0.004
+    assert suggest(curve) == 0.004
 
 
 def test_a_loss_that_became_nan_at_the_end_does_not_hide_the_minimum():
     curve = falling_then_exploding()
     curve.losses[-1] = np.nan
-    assert rate_finder.suggest(curve) == 0.004
+    assert suggest(curve) == 0.004
 
 
 @pytest.mark.parametrize(
@@ -182,4 +182,4 @@ def test_a_loss_that_became_nan_at_the_end_does_not_hide_the_minimum():
 )
 def test_there_is_no_suggestion_where_the_loss_never_falls(losses):
     rates = np.geomspace(1e-5, 10, 100)[: len(losses)]
-    assert rate_finder.suggest(Curve(rates, losses)) is None
+    assert suggest(Curve(rates, losses)) is None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from stages.images.loading import Views, load
 from stages.images.pack import Pack
 from stages.model import checkpoint
 from stages.rows.folds import get_cv_idxs
-from tests.project import CLASSES, TEST, TRAIN, edit, run_all, run_stage, write_competition
+from tests.project import CLASSES, ROOT, TEST, TRAIN, edit, run_all, run_stage, write_competition
 from tests.project import write_project as project
 
 PLAIN = Transforms(augment="none", max_zoom=1.0, rotate=0, lighting=0.0)
@@ -185,6 +187,20 @@ def test_a_stage_without_fits_passes_the_model_on(copied: Path) -> None:
     found = metrics(copied, "progressive", "0")
     assert found["epochs"] == 0
     assert not {"valid_loss", "plain_train_loss", "reading"} & set(found)
+
+
+def test_a_stage_that_trains_nothing_needs_no_torch(copied: Path, tmp_path: Path) -> None:
+    """It took three seconds to import it."""
+    (tmp_path / "torch.py").write_text("raise AssertionError('torch is imported')")
+    nothing = {f"{stage}.fits": [] for stage in ("augment", "unfreeze")}
+    nothing |= {"progressive.steps": [], "find_lr.before": []}
+    edit(copied / "params.yaml", **nothing)
+    for stage in ("find_lr head", "augment", "progressive", "find_lr unfreeze", "unfreeze"):
+        command = [sys.executable, "-m", *f"stages.{stage} 0".split()]
+        path = os.pathsep.join([str(tmp_path), str(ROOT)])
+        subprocess.run(command, cwd=copied, env=os.environ | {"PYTHONPATH": path}, check=True)
+    assert pd.read_csv(copied / "data/snapshots/0/cycles.csv").empty
+    assert model(copied, "head").read_bytes() == model(copied, "unfreeze").read_bytes()
 
 
 OPTIONS = [

@@ -17,7 +17,6 @@ from stages.fit.stage_bar import UNSEEN, Unseen
 from stages.fit.stepper import Batch, Learner, Stepper
 
 Row = dict[str, float | int | str | None]
-COLUMNS = ["stage", "epoch", "size", "layers", "lr", "train_loss", "valid_loss"]  # and the metric
 
 
 class Fit(schedules.Cycles, Protocol):

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from stages.base import paths, records
 from stages.base.unfinished import Kept
-from stages.model import checkpoint
-from stages.model.checkpoint import Header
-from stages.model.network import Network
+
+if TYPE_CHECKING:  # torch, which a stage without fits has no need of
+    from stages.model.checkpoint import Header
+    from stages.model.network import Network
 
 LIST = "cycles.csv"
 
@@ -24,6 +26,8 @@ def take(kept: Kept, header: Header, network: Network, epoch: int) -> None:
     """Keep the weights after `epoch` among the unfinished work."""
     if (kept.folder / file_of(epoch)).exists():
         return  # a run that was killed took it, to the same bytes
+    from stages.model import checkpoint
+
     with kept.writing(file_of(epoch)) as part:
         checkpoint.write(part, header, checkpoint.tensors_of(network, header.trained))
 
@@ -33,8 +37,14 @@ def place(kept: Kept, fold: str, epochs: Sequence[int]) -> None:
     folder = paths.snapshots(fold)
     for epoch in epochs:
         kept.place(file_of(epoch), folder / file_of(epoch))
+    write_list(fold, epochs)
+
+
+def write_list(fold: str, epochs: Sequence[int]) -> None:
+    """Write which epochs there are snapshots of."""
     table = pd.DataFrame({"epoch": epochs}, dtype=int)
-    records.write_text(folder / LIST, table.to_csv(index=False, lineterminator="\n"))
+    text = table.to_csv(index=False, lineterminator="\n")
+    records.write_text(paths.snapshots(fold) / LIST, text)
 
 
 def file_of(epoch: int) -> str:

@@ -1,14 +1,18 @@
-"""The lesson's table: a line an epoch, printed while a stage trains."""
+"""The lesson's table: a line an epoch, printed while a stage trains, and kept as its history."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
-from stages.base import bar
+import pandas as pd
+
+from stages.base import bar, records
 
 Item = TypeVar("Item")
+COLUMNS = ["stage", "epoch", "size", "layers", "lr", "train_loss", "valid_loss"]  # and the metric
 WIDTHS = {"epoch": 5, "size": 6, "layers": 8}  # columns; of the others each has WIDTH
 WIDTH = 12
 FORMATS = {"lr": ".5g", "seconds": ".1f"}  # and of other numbers as many digits, even zeros
@@ -43,3 +47,10 @@ def timed(items: Iterable[Item]) -> Iterator[tuple[float, Item]]:
     for item in items:
         yield monotonic() - start, item
         start = monotonic()
+
+
+def write(path: Path, rows: Sequence[Mapping[str, Any]], *metric: str) -> None:
+    """Write the table as a CSV of six significant digits; a stage without fits has no metric."""
+    with records.whole(path) as part:
+        epochs = pd.DataFrame(rows, columns=[*COLUMNS, *metric])
+        epochs.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")

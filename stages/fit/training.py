@@ -17,7 +17,7 @@ from stages.base import paths, records, unfinished
 from stages.base.errors import UserError
 from stages.base.settings import Step
 from stages.base.unfinished import addressed
-from stages.fit import fitting, losses, mixing, reading, schedules, snapshots
+from stages.fit import fitting, losses, mixing, reading, schedules, snapshots, table
 from stages.fit.data import ActivationData, Data, ImageData
 from stages.fit.fitting import History, Rates
 from stages.fit.groups import every_layer, layer_groups
@@ -239,9 +239,7 @@ def write(
     What was found by reading them is told in a sentence.
     """
     rows = history.rows
-    with records.whole(paths.history(fold, stage)) as part:
-        table = pd.DataFrame(rows, columns=[*fitting.COLUMNS, header.trains.metric])
-        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+    table.write(paths.history(fold, stage), rows, header.trains.metric)
     shown = ("train_loss", "valid_loss", header.trains.metric)
     last = {name: rows[-1][name] for name in shown} if rows else {}
     plain = {"plain_train_loss": found.train, "reading": found.verdict} if found else {}

@@ -6,7 +6,6 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,21 +15,10 @@ from stages.base.bar import Bar
 from stages.fit import schedules
 from stages.fit.data import Data
 from stages.fit.stepper import Batch, Learner, Stepper
+from stages.learner.curve import Curve
 
 EXPLODED = 4  # times the best loss
 SETTLE = 10  # batches before there is a best loss (fastai since April 2018)
-SKIP_START, SKIP_END = 10, 5  # what fastai's plot leaves out
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Rates of the last layer group, and the smoothed training loss at each."""
-
-    rates: np.ndarray
-    losses: np.ndarray
-
-
-NOTHING = Curve(np.empty(0), np.empty(0))
 
 
 def find(
@@ -63,19 +51,6 @@ def exploded(losses: Sequence[float]) -> bool:
     if not math.isfinite(losses[-1]):
         return True
     return len(losses) > SETTLE + 1 and losses[-1] > EXPLODED * min(losses[SETTLE:])
-
-
-def suggest(curve: Curve) -> float | None:
-    """A tenth of the rate where the loss is lowest, to one significant digit; the lesson's rule.
-
-    The first ten points and the last six are left out, as in fastai's plot. None when the loss
-    never falls: there is no slope to choose from.
-    """
-    shown = slice(SKIP_START, -(SKIP_END + 1))
-    rates, losses = curve.rates[shown], curve.losses[shown]
-    if len(losses) == 0 or not np.isfinite(losses).all() or losses.argmin() == 0:
-        return None
-    return float(f"{rates[losses.argmin()] / 10:.0e}")
 
 
 @contextmanager
