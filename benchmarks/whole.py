@@ -1,6 +1,6 @@
 """The whole recipe beside fastai: seconds and validation score, on the same images and weights.
 
-    python benchmarks/whole.py FOLDER [--views 8] [--fits FITS]
+    python benchmarks/whole.py FOLDER [--set head.views=8] [--set 'augment.fits=[]']
 
 runs `dvc repro` on fold 0 of the set in FOLDER (see sets.py) in a fresh clone, from fetch to
 submission, then fastai_peer.py, and prints for every stage the seconds since the start with the
@@ -14,11 +14,12 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+from ruamel.yaml import YAML
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import sets
@@ -34,14 +35,14 @@ SCORED = {
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--views", default=1, show_default=True, help="head.views")
-def main(folder: Path, views: int) -> None:
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
+def main(folder: Path, changes: Sequence[str]) -> None:
     """Run both, one after the other, and print what each reached when."""
     best, seconds = fastai(folder)
     click.echo(f"{folder.name}: fastai {seconds:.0f} s, log loss {best:.3f}")
     there = None
     with TemporaryDirectory() as temporary:
-        for stage, after, loss, accuracy in ours(folder, Path(temporary) / "clone", views):
+        for stage, after, loss, accuracy in ours(folder, Path(temporary) / "clone", changes):
             click.echo(f"{stage:<10}{after:8.1f} s   log loss {loss:.3f}   accuracy {accuracy:.3f}")
             there = there or (after if loss <= best else None)
     click.echo(f"{seconds / there:.1f} times sooner" if there else "never as good")
@@ -58,12 +59,17 @@ def fastai(folder: Path) -> tuple[float, float]:
     return min([*epochs, tta])
 
 
-def ours(folder: Path, clone: Path, views: int) -> Iterator[tuple[str, float, float, float]]:
+def ours(
+    folder: Path, clone: Path, changes: Sequence[str]
+) -> Iterator[tuple[str, float, float, float]]:
     """Each stage that scores, the seconds until it was done, its log loss and accuracy."""
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
     params = sets.params(folder.name, folder)
-    params["head"]["views"] = views
     params["progressive"]["steps"] = []  # there is one size
+    for change in changes:
+        key, _, value = change.partition("=")
+        group, _, name = key.partition(".")
+        params[group][name] = YAML(typ="safe").load(value)
     sets.write_params(clone / "params.yaml", params)
     start = time.perf_counter()
     running = subprocess.Popen(["dvc", "repro"], cwd=clone, stdout=subprocess.PIPE, text=True)
