@@ -21,6 +21,14 @@ settings.register_profile("thorough", max_examples=2000, derandomize=False, **CO
 settings.load_profile(os.environ.get("REPODIUM_FUZZ", "default"))
 
 
+LONGEST = ("test_docs", "test_kill", "test_pipeline", "test_repro")
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files that take minutes first: one that is begun last would be waited for alone."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 class Watched(Learner):
     """A learner that keeps the rates of every optimizer step, one list a new optimizer."""
 

@@ -168,9 +168,13 @@ def stages_run(output: str) -> list[str]:
     return [line.split("'")[1] for line in lines]
 
 
-def heeds_ctrl_c() -> None:
-    """In a child process: Ctrl-C is heard, though what runs the tests in the background may not."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def heeds_signals() -> None:
+    """In a child process: every signal is heard, whatever the process that runs the tests ignores.
+
+    A shell's job in the background ignores Ctrl-C, and `nohup` SIGHUP; children inherit it.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def run_stage(folder: Path, stage: str, *fold: str) -> Result:

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from stages.cli import main
 from stages.competition import demo
 from stages.competition.archive import Archive
-from tests.project import heeds_ctrl_c
+from tests.project import heeds_signals
 
 ROOT = Path(__file__).parents[1]
 
@@ -127,7 +127,7 @@ def test_ctrl_c_is_a_line_and_the_status_of_a_shell(command):
     code = INTERRUPTED.format(module=command, command=command)
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT,
-        preexec_fn=heeds_ctrl_c,
+        preexec_fn=heeds_signals,
     )  # fmt: skip
     assert (ran.returncode, ran.stderr.split("\n"), ran.stdout) == (
         130,

@@ -23,7 +23,7 @@ from stages.base import bar
 from stages.base.errors import UserError
 from stages.competition import download, kaggle
 from tests.kaggle_server import DOWNLOAD, KEY, SIGNATURE, STORAGE, TOKEN, Fault, loopback
-from tests.project import heeds_ctrl_c, run_stage, write_project
+from tests.project import heeds_signals, run_stage, write_project
 
 ROOT = Path(__file__).parents[1]
 SLUG = "dog-breed-identification"
@@ -293,7 +293,8 @@ def test_ctrl_c_is_no_success_and_the_partial_download_stays(site, tmp_path, who
     project = write_project(tmp_path / "p", "kaggle", **{"competition.slug": SLUG})
     process = subprocess.Popen(
         [sys.executable, "-m", "stages.fetch"], cwd=project, start_new_session=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, preexec_fn=heeds_ctrl_c,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE,
+        preexec_fn=heeds_signals,
     )  # fmt: skip
     archive = project / f"work/downloads/{SLUG}.zip"
     until_it_holds(archive, 2 * MIB)

@@ -12,22 +12,34 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.project import dvc, heeds_ctrl_c, write_competition, write_repository
+from tests.project import dvc, heeds_signals, write_competition, write_repository
 
 AGAIN = ("repro", "--force", "--single-item", "unfreeze@0")
 PROGRESS = "unfreeze@0-*/progress.safetensors"
+MEASURED = "        self._cost = self._last - start\n"
+HOLD = """\
+        self.times = getattr(self, "times", 0) + 1
+        while self.times == 20 and "HELD" in os.environ:
+            time.sleep(1)
+"""
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """A repository that has trained, and that keeps what it does after every step."""
+    """A repository that has trained, and that keeps what it does after every step.
+
+    Where it is held it trains 20 steps at most: it cannot end before the signal, however late
+    that comes.
+    """
     source = tmp_path_factory.mktemp("competition")
     write_competition(source)
     fits = [{"lr": [0.001, 0.003, 0.01], "cycles": 6, "cycle_len": 1, "cycle_mult": 2}]
     changes = {"unfreeze.fits": fits, "augment.fits": [], "progressive.steps": []}
     folder = write_repository(tmp_path_factory.mktemp("r") / "r", source, **changes)
     path = folder / "stages/base/unfinished.py"
-    path.write_text(path.read_text().replace("EVERY = 5.0", "EVERY = 0.0").replace("100 ", "0 "))
+    changed = path.read_text().replace("EVERY = 5.0", "EVERY = 0.0").replace("100 ", "0 ")
+    assert MEASURED in changed
+    path.write_text(changed.replace(MEASURED, MEASURED + HOLD))
     dvc(folder, "repro", "unfreeze@0")
     assert (folder / "data/models/0/unfreeze.safetensors").exists()
     return folder
@@ -40,12 +52,12 @@ def _nothing_is_kept(repository):
 
 
 def start(folder):
-    """Start training anew, as a group of processes of its own."""
+    """Start training that is held, as a group of processes of its own."""
     dvc_command = Path(sys.executable).parent / "dvc"
     path = f"{dvc_command.parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
-        [dvc_command, *AGAIN], cwd=folder, start_new_session=True, preexec_fn=heeds_ctrl_c,
-        env=os.environ | {"PATH": path, "PYTHONPATH": str(folder)},
+        [dvc_command, *AGAIN], cwd=folder, start_new_session=True, preexec_fn=heeds_signals,
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(folder), "HELD": "1"},
         text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 

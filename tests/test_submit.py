@@ -18,7 +18,7 @@ from stages.commands import ledger as ledger_command
 from stages.commands import submit
 from stages.competition import ledger, provenance, submissions
 from tests.kaggle_server import KEY
-from tests.project import ROOT, commit, edit, git, heeds_ctrl_c
+from tests.project import ROOT, commit, edit, git, heeds_signals
 from tests.test_ledger import SLUG, make, write_entry
 
 FILE = Path("submissions/submission.csv")
@@ -111,7 +111,7 @@ def test_ctrl_c_while_waiting_is_no_success_and_the_submission_is_recorded(site,
     process = subprocess.Popen(
         [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True,
         start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=heeds_ctrl_c,
+        preexec_fn=heeds_signals,
     )  # fmt: skip
     end = time.monotonic() + 30
     while not ledger.LEDGER.exists():
