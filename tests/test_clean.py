@@ -1,6 +1,9 @@
 """`repodium clean`: what interrupted stages and downloads take, and freeing it."""
 
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -56,6 +59,21 @@ def test_a_lock_of_dvcs_that_a_kill_cut_off_is_freed_and_a_whole_one_is_not(fold
     for text, freed in (('{"read": {"data/raw": [', True), ("", True), ('{"read": {}}', False)):
         lock.write_text(text)
         assert ("was cut off when DVC was killed" in said()[0]) == freed
+        assert lock.exists() != freed
+
+
+@pytest.mark.parametrize("kind", ["read", "write"])
+def test_a_lock_of_dvcs_goes_once_all_whom_it_names_are_gone(folder, kind):
+    """Their notes made a `dvc repro` with nothing to do a quarter longer."""
+    lock = folder / ".dvc/tmp/rwlock"
+    lock.parent.mkdir(parents=True)
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                           capture_output=True, text=True, check=True)  # fmt: skip
+    for pids, freed in (([os.getpid(), int(ended.stdout)], False), ([int(ended.stdout)], True)):
+        notes = [{"pid": pid, "cmd": "dvc repro"} for pid in pids]
+        held = {"data/raw": notes} if kind == "read" else dict(enumerate(notes))
+        lock.write_text(json.dumps({kind: held}))
+        assert ("held the notes of a DVC that was killed" in said()[0]) == freed
         assert lock.exists() != freed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,14 +34,18 @@ Row = tuple[str, str, str, str]  # kind, name, size, what was done
 def command(checkpoints: bool, downloads: bool) -> None:
     """Show what takes space beside the results; free it.
 
-    Nothing is freed without an option, but for a lock file of DVC's that a kill cut off: DVC does
-    not run beside it. Without checkpoints an interrupted stage starts anew; without downloads
+    Nothing is freed without an option, but for what a kill left of DVC's lock file: DVC does not
+    run beside one that was cut off, and each of its commands reads the notes of processes that
+    are gone. Without checkpoints an interrupted stage starts anew; without downloads
     `fetch`, should it run again, downloads again. DVC's own cache is freed by
     `dvc gc --workspace`.
     """
     if damaged(RWLOCK):
         RWLOCK.unlink()
         click.echo(f"{RWLOCK} was cut off when DVC was killed, and DVC could not go on: freed.")
+    elif abandoned(RWLOCK):
+        RWLOCK.unlink()
+        click.echo(f"{RWLOCK} held the notes of a DVC that was killed, and slowed the next: freed.")
     found = [(p, unfinished.stage_of(p)) for p in unfinished.folders() if not running(p)]
     archives = [(p, p.name) for p in sorted(paths.DOWNLOADS.glob("*"))]
     rows = [
@@ -70,6 +75,27 @@ def damaged(lock: Path) -> bool:
     except ValueError:
         return True
     return False
+
+
+def abandoned(lock: Path) -> bool:
+    """Whether all whom that file names are gone; they were killed, for DVC leaves it empty."""
+    if not lock.exists():
+        return False
+    held = json.loads(lock.read_bytes())
+    readers = [note for notes in held.get("read", {}).values() for note in notes]
+    notes = [*readers, *held.get("write", {}).values()]
+    return bool(notes) and not any(alive(note["pid"]) for note in notes)
+
+
+def alive(process: int) -> bool:
+    """Whether a process runs, anybody's."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another person's
+        return True
+    return True
 
 
 def running(folder: Path) -> bool:
