@@ -5,7 +5,7 @@ import pandas as pd
 
 from stages.base import command, params, paths, records
 from stages.figures import rates
-from stages.learner import curve
+from stages.learner import rate_curve
 
 
 @command.stage("find_lr")
@@ -15,12 +15,12 @@ def main(before: str, fold: str) -> None:
     """Find the learning rate for the stage BEFORE which this runs (lesson steps 2 and 7)."""
     stage = f"find_lr_{before}"
     s = params.load(stage)
-    found = curve.NOTHING
+    found = rate_curve.NOTHING
     if before in s.find_lr.before:
-        from stages.learner.before import find  # torch, which there is no need of until here
+        from stages.learner.rate_search import find  # torch, which there is no need of until here
 
         found = find(before, fold, s)
-    suggestion = curve.suggest(found)
+    suggestion = rate_curve.suggest(found)
     with records.whole(paths.rates(fold, before)) as part:
         table = pd.DataFrame({"lr": found.rates, "train_loss": found.losses})
         table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")

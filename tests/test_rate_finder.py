@@ -11,7 +11,7 @@ from torch import nn
 
 from stages.fit.data import ActivationData
 from stages.learner import rate_finder
-from stages.learner.curve import Curve, suggest
+from stages.learner.rate_curve import Curve, suggest
 from stages.model.tasks import Task
 
 

@@ -15,7 +15,7 @@ from stages.base.bar import Bar
 from stages.fit import schedules
 from stages.fit.data import Data
 from stages.fit.stepper import Batch, Learner, Stepper
-from stages.learner.curve import Curve
+from stages.learner.rate_curve import Curve
 
 EXPLODED = 4  # times the best loss
 SETTLE = 10  # batches before there is a best loss (fastai since April 2018)

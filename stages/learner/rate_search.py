@@ -8,7 +8,7 @@ from stages.fit import training
 from stages.fit.data import Data
 from stages.fit.stepper import Learner
 from stages.learner import rate_finder
-from stages.learner.curve import Curve
+from stages.learner.rate_curve import Curve
 from stages.model import hardware
 
 
