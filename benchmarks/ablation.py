@@ -2,10 +2,11 @@
 
     python benchmarks/ablation.py SET [SET ...] [--folds 0,1] [--only NAME,...] [--out FILE]
 
-SET is a folder of a set (see sets.py), or the word bundled: params.yaml as it is. For each set the
-recipe runs in a fresh clone, then again with each change of VARIANTS; DVC runs what the change
-touches. A line a variant is printed when it is there and kept in FILE, from which an interrupted
-run goes on; at the end comes a Markdown table. --only takes variants by how their names begin.
+SET is a folder of a set (see sets.py), or the word bundled: the bundled competition, trained for as
+many epochs as the lesson. For each set the recipe runs in a fresh clone, then again with each
+change of VARIANTS; DVC runs what the change touches. A line a variant is printed when it is there
+and kept in FILE, from which an interrupted run goes on; at the end comes a Markdown table. --only
+takes variants by how their names begin.
 
 Differences are the variant less the recipe, on the same rows of all folds, with 95 % bootstrap
 intervals over the rows (`repodium compare`). They know nothing of chance in training: what the
@@ -27,7 +28,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
-from ruamel.yaml import YAML
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import sets
@@ -130,7 +130,7 @@ def recipe(name: str, folds: list[int]) -> dict:
     The finder runs for the variants alone that heed it: it changes nothing for the others.
     """
     if name == BUNDLED:
-        document = YAML().load(ROOT / "params.yaml")
+        document = sets.bundled()
     elif Path(name).is_dir():
         document = sets.params(Path(name).name, Path(name))
         document["head"]["image_size"] = document["augment"]["image_size"] = FIRST_SIZE

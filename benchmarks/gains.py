@@ -2,10 +2,10 @@
 
     python benchmarks/gains.py SET [SET ...] [--keep FOLDER]
 
-SET is a folder of a set (see sets.py), or the word bundled: params.yaml as it is. The rows that
-all variants are judged on are held back from the pipeline, for out of fold there is one model a
-row, and what averaging the folds gives cannot be seen: of the bundled competition they are its test
-images, of a set a random SHARE of the labelled images, which become the test images of a copy.
+SET is a folder of a set, or the word bundled, as of ablation.py. The rows that all variants are
+judged on are held back from the pipeline, for out of fold there is one model a row, and what
+averaging the folds gives cannot be seen: of the bundled competition they are its test images, of a
+set a random SHARE of the labelled images, which become the test images of a copy.
 
 In a clone the recipe runs through DVC with each change of VARIANTS, most of which touch `tta` and
 `blend` alone. A line a variant is printed when it is there, and a Markdown table at the end. A

@@ -48,6 +48,8 @@ DOWNLOADS = {
         ["apt-get", "download", "--quiet", "tuxpaint-stamps-default=2022.06.04-1"],
 }  # fmt: skip
 WHEEL, EMOJI, STAMPS = DOWNLOADS
+# the lesson's 1 + 2 + 4 epochs
+ALL_LAYERS = {"lr": [0.001, 0.01, 0.03], "cycles": 3, "cycle_len": 1, "cycle_mult": 2}
 
 
 @click.command()
@@ -65,9 +67,17 @@ def main(folder: Path) -> None:
         )
 
 
-def params(name: str, folder: Path) -> dict:
-    """The bundled params.yaml, comments and all, for the set in `folder`: 128 px throughout."""
+def bundled() -> dict:
+    """The bundled params.yaml, comments and all, for longer than a first run should take."""
     document = YAML().load(ROOT / "params.yaml")
+    document["find_lr"]["batches"], document["head"]["batch_size"] = 50, 32
+    document["unfreeze"]["fits"] = [dict(ALL_LAYERS)]
+    return document
+
+
+def params(name: str, folder: Path) -> dict:
+    """What `bundled` has, for the set in `folder`: 128 px throughout."""
+    document = bundled()
     document["competition"] |= {
         "slug": name, "source": str(folder.resolve()), "task": "multiclass", "metric": "log_loss"
     }  # fmt: skip

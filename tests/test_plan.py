@@ -248,17 +248,17 @@ def table(path, folds, labels="ab"):
 
 
 def test_epochs_steps_and_rates_of_each_fit(split):
-    """80 rows are 3 batches of 32, and 2 of 64; (3, 4, 2) is 4 + 8 + 16 epochs."""
+    """80 rows are 3 batches of 32, and 2 of 64; (3, 4, 2) is 4 + 8 + 16 epochs, (2, 1, 3) 1 + 3."""
     result = planned()
     assert result.exit_code == 0, result.output
     assert result.output.splitlines() == [
         "fold 0: 80 rows to train on, 20 to validate (data/labelled.csv)",
         "stage        size  layers  batch  epochs  steps  highest rates",
-        "head           56  head       32      28     84  0.1",
+        "head           56  head       64      28     56  0.1",
         "augment        56  head       64       2      4  0.01",
         "progressive    72  head       64       2      4  0.01",
-        "unfreeze       72  all        32       7     21  0.001, 0.01, 0.03",
-        "total                                 39    113",
+        "unfreeze       72  all        32       4     12  0.02, 0.05, 0.1",
+        "total                                 36     76",
         "picture: reports/plan.png",
     ]
     assert Image.open("reports/plan.png").size[0] > 800

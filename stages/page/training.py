@@ -98,7 +98,7 @@ def schedule(fold: str, history: Mapping[str, list[Epoch]]) -> Table:
         each = [row["lr"] for row in same]
         span = f"{cell(max(each))} to {cell(min(each))}" if len(each) > 1 else cell(each[0])
         lines.append([stage, f"{size:.0f} px", layers, str(len(each)), span])
-    columns = ["step", "images", "layers", "epochs", "rate after an epoch"]
+    columns = ["step", "images", "layers", "epochs", "highest rate of an epoch"]
     return Table(f"Fold {fold}, the schedule", columns, lines)
 
 
@@ -142,14 +142,14 @@ def fall(one: Line) -> str:
 
 
 def rates(history: Mapping[str, list[Epoch]]) -> Chart:
-    """The last layer group's rate, epoch by epoch."""
+    """The last layer group's highest rate in each epoch."""
     one = line("rate", "lr", history)
     says = "; ".join(
-        f"{stage} ends at {cell(rows[-1][1]['lr'])}" for stage, rows in numbered(history).items()
+        f"{stage} ends with {cell(rows[-1][1]['lr'])}" for stage, rows in numbered(history).items()
     )
     return Chart(
-        "Learning rate", f"Learning rate after each epoch: {says}.", [one], "epoch",
-        "rate of the last layers, after an epoch", marks=starts(history),
+        "Learning rate", f"Highest learning rate of each epoch: {says}.", [one], "epoch",
+        "an epoch's highest rate, of the last layers", marks=starts(history),
     )  # fmt: skip
 
 
