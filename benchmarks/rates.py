@@ -44,7 +44,7 @@ from stages.learner import prediction
 from stages.model import hardware, tasks
 from stages.model.network import Network, build_backbone, build_head
 
-SHORTER_SIDE, QUALITY, CLASSES = 340, 90, 10
+QUALITY, CLASSES = 90, 10
 SIDE_ON = Transforms(augment="side_on", max_zoom=1.1, rotate=10, lighting=0.05)
 RUNTIME = SimpleNamespace(device="auto", deterministic=False, workers="auto")
 Work = Callable[[], None]
@@ -61,9 +61,9 @@ def photographs(folder: Path, number: int) -> None:
         (folder / f"{i:04d}.jpg").write_bytes(decoding.to_jpeg(np.asarray(image), 92))
 
 
-def pack_of(folder: Path, kept: Path) -> packing.Writer:
-    """Read, resize and pack a folder's images as the stage resize does."""
-    work = partial(resize.resize, Archive(folder), SHORTER_SIDE, QUALITY)
+def pack_of(folder: Path, kept: Path, side: int) -> packing.Writer:
+    """Read a folder's images, resize them to this shorter side and pack them, as resize does."""
+    work = partial(resize.resize, Archive(folder), side, QUALITY)
     names = sorted(path.name for path in folder.iterdir())
     with packing.Writer(Kept(kept)) as writer:
         for name, result in resize.in_order(work, names, threads=os.cpu_count() or 1):
@@ -71,10 +71,10 @@ def pack_of(folder: Path, kept: Path) -> packing.Writer:
     return writer
 
 
-def bare_resize(data: bytes) -> bytes:
+def bare_resize(data: bytes, side: int) -> bytes:
     """Decode, resize and encode one image."""
     pixels = torchvision.io.decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8))
-    width, height = decoding.scaled_size(pixels.shape[2], pixels.shape[1], SHORTER_SIDE)
+    width, height = decoding.scaled_size(pixels.shape[2], pixels.shape[1], side)
     batch = pixels.permute(1, 2, 0)[None].permute(0, 3, 1, 2)  # channels last, also in its strides
     small = F.interpolate(batch, (height, width), mode="bilinear", antialias=True)
     return decoding.to_jpeg(small[0].permute(1, 2, 0).numpy(), QUALITY)
@@ -83,11 +83,13 @@ def bare_resize(data: bytes) -> bytes:
 class Bench:
     """A pack of photographs, a network, and the pairs of works that are compared."""
 
-    def __init__(self, folder: Path, architecture: str, size: int, batch: int, n: int) -> None:
-        self.folder, self.size, self.batch, self.n = folder, size, batch, n
+    def __init__(
+        self, folder: Path, architecture: str, size: int, side: int, batch: int, n: int
+    ) -> None:
+        self.folder, self.size, self.side, self.batch, self.n = folder, size, side, batch, n
         (folder / "photographs").mkdir()
         photographs(folder / "photographs", n)
-        pack_of(folder / "photographs", folder / "kept")
+        pack_of(folder / "photographs", folder / "kept", side)
         packing.place(Kept(folder / "kept"), folder / "pack")
         self.pack, self.rows = Pack(folder / "pack"), np.arange(n)
         self.device = hardware.resolve_device(RUNTIME)
@@ -112,11 +114,11 @@ class Bench:
             torch.set_num_threads(threads)
 
         def stage() -> None:
-            pack_of(self.folder / "photographs", self.folder / f"kept{next(numbers)}")
+            pack_of(self.folder / "photographs", self.folder / f"kept{next(numbers)}", self.side)
 
         def limit() -> None:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(bare_resize, data))
+                list(pool.map(partial(bare_resize, side=self.side), data))
 
         return partial(alone, stage), partial(alone, limit)
 
@@ -214,17 +216,25 @@ def timed(work: Work) -> float:
 @click.argument("stages", nargs=-1, type=click.Choice(STAGES))
 @click.option("--architecture", default="efficientnet_lite0", show_default=True)
 @click.option("--size", default=224, show_default=True, help="Pixels that the network sees.")
+@click.option("--side", default=340, show_default=True, help="Shorter side of the pack's images.")
 @click.option("--batch", default=64, show_default=True, help="Images a step.")
 @click.option("--images", default=256, show_default=True)
 @click.option("--rounds", default=5, show_default=True)
 def main(
-    stages: tuple[str, ...], architecture: str, size: int, batch: int, images: int, rounds: int
+    stages: tuple[str, ...],
+    architecture: str,
+    size: int,
+    side: int,
+    batch: int,
+    images: int,
+    rounds: int,
 ) -> None:
     """Print each stage's images a second, its limit's, and their ratio with its spread."""
     with TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), architecture, size, batch, images)
+        bench = Bench(Path(folder), architecture, size, side, batch, images)
         click.echo(
-            f"{architecture}, {size} px, batch {batch}, {hardware.record(bench.network.precision)}"
+            f"{architecture}, {size} px of {side}, batch {batch}, "
+            f"{hardware.record(bench.network.precision)}"
         )
         for stage in stages or STAGES:
             pair = getattr(bench, stage)()
