@@ -93,7 +93,8 @@ class Bench:
         packing.place(Kept(folder / "kept"), folder / "pack")
         self.pack, self.rows = Pack(folder / "pack"), np.arange(n)
         self.device = hardware.resolve_device(RUNTIME)
-        self.network = self._network(architecture)
+        self.network, self.plain = self._network(architecture), self._network(architecture)
+        self.plain._folded.append(self.plain.backbone)  # the limit: as it is, nothing folded
         self.settings = SimpleNamespace(
             precompute=SimpleNamespace(batch_size=batch), runtime=RUNTIME
         )
@@ -171,10 +172,11 @@ class Bench:
         pixels = torch.randint(0, 256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)
         same = pixels.to(self.device), targets[: self.batch].to(self.device)
 
-        def epoch(batches: Callable[[], Iterator]) -> None:
-            self.network.freeze_to(layers)
-            self.network.train()
-            stepper = Stepper(self._learner(layers), [1e-4] * (1 if layers == "head" else 3))
+        def epoch(network: Network, batches: Callable[[], Iterator]) -> None:
+            network.freeze_to(layers)
+            network.train()
+            learner = self._learner(network, layers)
+            stepper = Stepper(learner, [1e-4] * (1 if layers == "head" else 3))
             for batch in batches():
                 stepper.step(batch, 1.0)
             stepper.smoothed.sum.item()  # waits for the device
@@ -184,15 +186,13 @@ class Bench:
             return train
 
         bare = partial(itertools.repeat, same, data.steps)
-        return partial(epoch, ours), partial(epoch, bare)
+        return partial(epoch, self.network, ours), partial(epoch, self.plain, bare)
 
-    def _learner(self, layers: str) -> Learner:
-        head = list(self.network.head.parameters())
+    def _learner(self, network: Network, layers: str) -> Learner:
+        head = list(network.head.parameters())
         return Learner(
-            module=self.network,
-            groups=[head]
-            if layers == "head"
-            else layer_groups(self.network.backbone, self.network.head),
+            module=network,
+            groups=[head] if layers == "head" else layer_groups(network.backbone, network.head),
             task=tasks.of("multiclass"),
             optimizer=Optimizer(
                 name="sgd", momentum=0.9, weight_decay=0.0, ema=0.0, layer_decay=None

@@ -168,7 +168,7 @@ def restore(network: Network, tensors: Tensors) -> None:
     """Put such tensors back into the network, where it is."""
     network.head.load_state_dict(_without("head", tensors))
     if backbone := _without("backbone", tensors):
-        network.backbone.load_state_dict(backbone)
+        network.load_backbone(backbone)
 
 
 def load_network(path: Path, backbone: Path) -> Network:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
 from stages.base.errors import UserError
+from stages.model import folding
 from stages.model.hardware import Precision, resolve_precision, train_depthwise_in_fp32
 
 
@@ -96,6 +97,7 @@ class Network(nn.Module):
         self.precision = Precision(torch.device("cpu"))
         self.layers = "head"
         self.freeze_batchnorm = False
+        self._folded: list[nn.Module] = []  # the frozen backbone's faster copy, once it is needed
         self.register_buffer("scale", 1 / (255 * torch.tensor(std)), False)
         self.register_buffer("shift", torch.tensor(mean) / torch.tensor(std), False)
 
@@ -114,10 +116,17 @@ class Network(nn.Module):
 
     def feature_map(self, pixels: torch.Tensor) -> torch.Tensor:
         """The last map before pooling, fp32 (N, C, H, W); of tokens (N, C, T, 1)."""
-        learns = self.layers == "all" and self.training
+        learns, inputs = self.layers == "all" and self.training, self._normalised(pixels)
+        body = self._frozen(inputs) if self.layers == "head" else self.backbone
         with torch.set_grad_enabled(learns), self.precision.autocast():
-            features = self.backbone.forward_features(self._normalised(pixels))
+            features = body.forward_features(inputs)
         return self._as_map(features).float()
+
+    def _frozen(self, inputs: torch.Tensor) -> nn.Module:
+        """The backbone, for as long as it is not trained and gets no other weights."""
+        if not self._folded:
+            self._folded.append(folding.folded(self.backbone, inputs[:1]))
+        return self._folded[0]
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
         """Fp32 (N, 3, H, W), channels last.
@@ -140,14 +149,22 @@ class Network(nn.Module):
 
     def place(self, device: torch.device, precision: str) -> Network:
         """Move to a device and resolve the precision for it."""
+        self._folded.clear()
         self.precision = resolve_precision(precision, device)
         if device.type == "cpu":
             train_depthwise_in_fp32(self.backbone)
         return self.to(device)
 
+    def load_backbone(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Give the backbone other weights."""
+        self._folded.clear()
+        self.backbone.load_state_dict(tensors)
+
     def freeze_to(self, layers: str) -> None:
         """Train the `head` alone, or `all` layers."""
         self.layers = layers
+        if layers == "all":
+            self._folded.clear()  # its weights will change
         self.backbone.requires_grad_(layers == "all")
 
     def train(self, mode: bool = True) -> Network:
