@@ -97,7 +97,7 @@ class Network(nn.Module):
         self.precision = Precision(torch.device("cpu"))
         self.layers = "head"
         self.freeze_batchnorm = False
-        self._folded: list[nn.Module] = []  # the frozen backbone's faster copy, once it is needed
+        self._folded: list[nn.Module] = []  # a faster copy of the backbone, once it is needed
         self.register_buffer("scale", 1 / (255 * torch.tensor(std)), False)
         self.register_buffer("shift", torch.tensor(mean) / torch.tensor(std), False)
 
@@ -117,13 +117,15 @@ class Network(nn.Module):
     def feature_map(self, pixels: torch.Tensor) -> torch.Tensor:
         """The last map before pooling, fp32 (N, C, H, W); of tokens (N, C, T, 1)."""
         learns, inputs = self.layers == "all" and self.training, self._normalised(pixels)
-        body = self._frozen(inputs) if self.layers == "head" else self.backbone
+        body = self.backbone if learns else self._frozen(inputs)
+        if learns:
+            self._folded.clear()  # a step follows
         with torch.set_grad_enabled(learns), self.precision.autocast():
             features = body.forward_features(inputs)
         return self._as_map(features).float()
 
     def _frozen(self, inputs: torch.Tensor) -> nn.Module:
-        """The backbone, for as long as it is not trained and gets no other weights."""
+        """The backbone as it is until it is trained or gets other weights."""
         if not self._folded:
             self._folded.append(folding.folded(self.backbone, inputs[:1]))
         return self._folded[0]
@@ -163,8 +165,6 @@ class Network(nn.Module):
     def freeze_to(self, layers: str) -> None:
         """Train the `head` alone, or `all` layers."""
         self.layers = layers
-        if layers == "all":
-            self._folded.clear()  # its weights will change
         self.backbone.requires_grad_(layers == "all")
 
     def train(self, mode: bool = True) -> Network:
