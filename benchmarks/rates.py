@@ -29,6 +29,7 @@ import torch.nn.functional as F
 import torchvision.io
 from PIL import Image
 from sklearn.datasets import load_sample_images
+from torch import nn
 
 from stages import precompute, resize
 from stages.base.settings import Optimizer, Transforms
@@ -80,6 +81,13 @@ def bare_resize(data: bytes, side: int) -> bytes:
     return decoding.to_jpeg(small[0].permute(1, 2, 0).numpy(), QUALITY)
 
 
+class Plain(Network):
+    """The limit: as timm has it, nothing folded."""
+
+    def _frozen(self, inputs: torch.Tensor) -> nn.Module:  # noqa: ARG002
+        return self.backbone
+
+
 class Bench:
     """A pack of photographs, a network, and the pairs of works that are compared."""
 
@@ -93,16 +101,15 @@ class Bench:
         packing.place(Kept(folder / "kept"), folder / "pack")
         self.pack, self.rows = Pack(folder / "pack"), np.arange(n)
         self.device = hardware.resolve_device(RUNTIME)
-        self.network, self.plain = self._network(architecture), self._network(architecture)
-        self.plain._folded.append(self.plain.backbone)  # the limit: as it is, nothing folded
+        self.network, self.plain = (self._network(architecture, kind) for kind in (Network, Plain))
         self.settings = SimpleNamespace(
             precompute=SimpleNamespace(batch_size=batch), runtime=RUNTIME
         )
 
-    def _network(self, architecture: str) -> Network:
+    def _network(self, architecture: str, kind: type[Network]) -> Network:
         backbone = build_backbone(architecture)
         head = build_head(2 * backbone.num_features, CLASSES, [512], [0.25, 0.5])
-        return Network(backbone, head, "concat", [0.5] * 3, [0.25] * 3).place(self.device, "auto")
+        return kind(backbone, head, "concat", [0.5] * 3, [0.25] * 3).place(self.device, "auto")
 
     def resize(self) -> tuple[Work, Work]:
         """The whole stage, and the bare work on every core."""

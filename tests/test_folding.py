@@ -31,11 +31,11 @@ def images(n=2):
     return torch.randn(n, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
-def network(architecture="test_efficientnet", precision="fp32"):
-    body = with_statistics(build_backbone(architecture))
-    return Network(body, nn.Linear(2 * body.num_features, 3), "concat", [0.5] * 3, [0.2] * 3).place(
-        CPU, precision
-    )
+def network(precision="fp32", seed=0):
+    torch.manual_seed(seed)
+    body = with_statistics(build_backbone("test_efficientnet"))
+    head = nn.Linear(2 * body.num_features, 3)
+    return Network(body, head, "concat", [0.5] * 3, [0.2] * 3).place(CPU, precision)
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def plain_features(network, pixels):
     [
         ("test_efficientnet", 0), ("test_resnet", 0), ("mobilenetv3_small_100", 0), ("resnet18", 0),
         ("resnest14d", 0), ("densenet121", 62),  # 62 follow something else than a convolution
-        ("test_vit", 0),
     ],
 )  # fmt: skip
 def test_a_folded_network_has_the_outputs_of_the_plain_one(architecture, left):
+    torch.manual_seed(0)
     body = with_statistics(build_backbone(architecture).double())
     seen = images().double()
     faster = folding.folded(body, seen[:1])
@@ -81,8 +81,9 @@ class TwoWays(nn.Module):
         return x + self.norm(x)
 
 
-def test_a_network_that_cannot_be_folded_is_left_as_it_is():
-    body = with_statistics(TwoWays())
+@pytest.mark.parametrize("make", [TwoWays, lambda: build_backbone("test_vit")])
+def test_a_network_that_cannot_be_folded_is_left_as_it_is_and_not_copied(make):
+    body = with_statistics(make())
     assert folding.folded(body, images(1)) is body
 
 
@@ -115,8 +116,7 @@ def test_in_bf16_it_is_as_near_to_fp32_as_the_plain_one(pixels):
 def test_other_weights_are_seen_at_once(pixels):
     whole = network().eval()
     old = whole.features(pixels)
-    tensors = {name: tensor * 1.5 for name, tensor in whole.backbone.state_dict().items()}
-    whole.load_backbone(tensors)
+    whole.load_backbone(network(seed=1).backbone.state_dict())
     found = whole.features(pixels)
     assert not torch.allclose(found, old, rtol=1e-2)
     torch.testing.assert_close(found, plain_features(whole, pixels), rtol=1e-3, atol=1e-3)
@@ -137,6 +137,15 @@ def test_what_was_trained_since_is_seen(pixels):
         assert not torch.allclose(found, old, rtol=1e-2)
         expected = plain_features(whole, pixels)
         torch.testing.assert_close(found.detach(), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_head_trains_on_a_copy_that_was_made_in_prediction(pixels):
+    whole = network().eval()
+    with torch.inference_mode():
+        whole(pixels)
+    whole.train()
+    whole(pixels).square().mean().backward()
+    assert whole.head.weight.grad.abs().sum() > 0
 
 
 def test_a_copy_is_in_no_file(pixels):

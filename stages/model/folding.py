@@ -25,8 +25,11 @@ def folded(backbone: nn.Module, example: torch.Tensor) -> nn.Module:
     """A copy of a backbone for prediction, faster by up to a quarter, with the same outputs.
 
     `example`, fp32 (1, 3, H, W), is what it is looked at and checked with. A backbone that comes
-    out otherwise (one with a convolution whose output goes two ways, say) is returned as it is.
+    out otherwise (one with a convolution whose output goes two ways, say) is returned as it is, and
+    so is one without BatchNorm, of which a copy would be memory for nothing.
     """
+    if not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules()):
+        return backbone
     faster = copy.deepcopy(backbone).eval()
     for module in faster.modules():
         vars(module).pop("forward", None)  # the original's, see hardware.train_depthwise_in_fp32

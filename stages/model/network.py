@@ -116,10 +116,11 @@ class Network(nn.Module):
 
     def feature_map(self, pixels: torch.Tensor) -> torch.Tensor:
         """The last map before pooling, fp32 (N, C, H, W); of tokens (N, C, T, 1)."""
-        learns, inputs = self.layers == "all" and self.training, self._normalised(pixels)
-        body = self.backbone if learns else self._frozen(inputs)
+        learns = self.layers == "all" and self.training
         if learns:
             self._folded.clear()  # a step follows
+        inputs = self._normalised(pixels)
+        body = self.backbone if learns else self._frozen(inputs)
         with torch.set_grad_enabled(learns), self.precision.autocast():
             features = body.forward_features(inputs)
         return self._as_map(features).float()
