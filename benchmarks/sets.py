@@ -75,16 +75,16 @@ def bundled() -> dict:
     return document
 
 
-def params(name: str, folder: Path) -> dict:
-    """What `bundled` has, for the set in `folder`: 128 px throughout."""
+def params(name: str, folder: Path, size: int = 128) -> dict:
+    """What `bundled` has, for the set in `folder`: `size` pixels throughout."""
     document = bundled()
     document["competition"] |= {
         "slug": name, "source": str(folder.resolve()), "task": "multiclass", "metric": "log_loss"
     }  # fmt: skip
-    document["resize"]["shorter_side"] = 144
+    document["resize"]["shorter_side"] = size * 9 // 8
     sized = ("head", "augment", "unfreeze")
     for group in [*(document[g] for g in sized), *document["progressive"]["steps"]]:
-        group["image_size"] = 128
+        group["image_size"] = size
     return document
 
 

@@ -1,6 +1,6 @@
 """The whole recipe beside fastai: seconds and validation score, on the same images and weights.
 
-    python benchmarks/whole.py FOLDER [--set head.views=8] [--set 'augment.fits=[]']
+    python benchmarks/whole.py FOLDER [--size 224] [--set head.views=8] [--set 'augment.fits=[]']
 
 runs `dvc repro` on fold 0 of the set in FOLDER (see sets.py) in a fresh clone, from fetch to
 submission, then fastai_peer.py, and prints for every stage the seconds since the start with the
@@ -35,22 +35,24 @@ SCORED = {
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--size", default=128, show_default=True, help="Pixels of the square, for both.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
-def main(folder: Path, changes: Sequence[str]) -> None:
+def main(folder: Path, size: int, changes: Sequence[str]) -> None:
     """Run both, one after the other, and print what each reached when."""
-    best, seconds = fastai(folder)
-    click.echo(f"{folder.name}: fastai {seconds:.0f} s, log loss {best:.3f}")
+    best, seconds = fastai(folder, size)
+    click.echo(f"{folder.name}, {size} px: fastai {seconds:.0f} s, log loss {best:.3f}")
     there = None
     with TemporaryDirectory() as temporary:
-        for stage, after, loss, accuracy in ours(folder, Path(temporary) / "clone", changes):
+        params = sets.params(folder.name, folder, size)
+        for stage, after, loss, accuracy in ours(params, Path(temporary) / "clone", changes):
             click.echo(f"{stage:<10}{after:8.1f} s   log loss {loss:.3f}   accuracy {accuracy:.3f}")
             there = there or (after if loss <= best else None)
     click.echo(f"{seconds / there:.1f} times sooner" if there else "never as good")
 
 
-def fastai(folder: Path) -> tuple[float, float]:
+def fastai(folder: Path, size: int) -> tuple[float, float]:
     """fastai's best log loss, of any epoch or with TTA, and the seconds until then."""
-    peer = [sys.executable, ROOT / "benchmarks/fastai_peer.py", folder]
+    peer = [sys.executable, ROOT / "benchmarks/fastai_peer.py", folder, "--size", str(size)]
     line = subprocess.run(peer, check=True, capture_output=True, text=True).stdout
     found = json.loads(line)
     epochs = [(e["valid_loss"], found["startup_seconds"] + e["seconds"]) for e in found["epochs"]]
@@ -60,11 +62,10 @@ def fastai(folder: Path) -> tuple[float, float]:
 
 
 def ours(
-    folder: Path, clone: Path, changes: Sequence[str]
+    params: dict, clone: Path, changes: Sequence[str]
 ) -> Iterator[tuple[str, float, float, float]]:
     """Each stage that scores, the seconds until it was done, its log loss and accuracy."""
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-    params = sets.params(folder.name, folder)
     params["progressive"]["steps"] = []  # there is one size
     for change in changes:
         key, _, value = change.partition("=")
