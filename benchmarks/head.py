@@ -4,8 +4,8 @@
 
 FOLDER is a clone in which `precompute` has run. Both are trained on the rows of each fold and
 judged on the rows that it holds out. The regression is scikit-learn's, on standardised
-activations, its C the best of CS in an inner cross-validation of the training rows; its seconds
-are those of the search too.
+activations of the plain views, its C the best of CS in an inner cross-validation of the training
+rows; its seconds are those of the search too.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def theirs(fold: str, s: SimpleNamespace) -> np.ndarray:
     data = training.activation_data(fold, header, s)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     grid = {"logisticregression__C": CS}
-    search = GridSearchCV(model, grid, scoring="neg_log_loss", cv=3).fit(*data.train)
+    views, targets = data.train
+    search = GridSearchCV(model, grid, scoring="neg_log_loss", cv=3).fit(views[:, 0], targets)
     p = np.zeros((len(data.valid[1]), len(header.classes)))
     p[:, search.classes_] = search.predict_proba(data.valid[0])
     return p
