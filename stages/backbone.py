@@ -22,6 +22,7 @@ def main() -> None:
         {
             "architecture": s.model.architecture,
             "weights": source,
+            "pretrained_size": None if source == "none" else weights.pretrained_size(backbone),
             "parameters": sum(p.numel() for p in backbone.parameters()),
             "sha256": hashlib.sha256(paths.BACKBONE.read_bytes()).hexdigest(),
         },

@@ -75,7 +75,9 @@ def draw_contact(rows: pd.DataFrame, task: str) -> None:
 
 def advised(found: pd.DataFrame, training: int, s: SimpleNamespace) -> Iterator[str]:
     """The sentences; of the headers, the first are those of the training images."""
-    yield from advice.of_sizes(found, s.resize.shorter_side, s.unfreeze.image_size)
+    yield from advice.of_sizes(found, s.resize.shorter_side)
+    size = records.read_metrics("backbone")["pretrained_size"]
+    yield from advice.of_weights(s.head.image_size, size)
     yield from advice.of_kinds(found[:training], found[training:])
     if s.competition.task != "regression":
         classes = tables.read(paths.CLASSES).set_index("class")["rows"].astype(int)

@@ -24,7 +24,7 @@ CLASSES = ["blue", "green sea", "red"]
 COLOURS = {"blue": (40, 60, 200), "green sea": (40, 180, 90), "red": (200, 50, 40)}
 TRAIN, TEST = 45, 12
 STAGES = [
-    "fetch", "split", "resize", "screen", "explore", "backbone", "precompute", "duplicates",
+    "fetch", "split", "resize", "screen", "backbone", "precompute", "explore", "duplicates",
     "head_views", "find_lr_head", "head", "augment", "progressive", "find_lr_unfreeze", "unfreeze",
     "tta", "blend", "interpret", "gradcam", "submission", "report",
 ]  # fmt: skip

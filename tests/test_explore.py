@@ -72,16 +72,15 @@ def table(*sizes, mode="RGB", kind="JPEG"):
 )
 def test_the_pack_is_compared_with_the_originals(shorter_side, said):
     originals = table((200, 300), (400, 200), (900, 900))
-    [sentence] = advice.of_sizes(originals, shorter_side, 60)
+    [sentence] = advice.of_sizes(originals, shorter_side)
     assert said in sentence
 
 
-def test_a_size_above_the_originals_is_told():
-    digits = table(*[(8, 8)] * 5)
-    pack, size = advice.of_sizes(digits, 80, 72)
-    assert "is 10 times the originals'" in pack
-    assert size.startswith("unfreeze.image_size 72 is above the originals' shorter side, 8 px")
-    assert len(list(advice.of_sizes(digits, 8, 8))) == 1
+def test_a_head_that_sees_less_than_the_pretrained_weights_did_is_told():
+    [sentence] = advice.of_weights(223, 224)
+    assert sentence.startswith("head.image_size 223 is below the 224 px that the pretrained")
+    assert list(advice.of_weights(224, 224)) == []
+    assert list(advice.of_weights(8, None)) == []
 
 
 def test_test_images_of_another_kind_are_told():
@@ -191,10 +190,13 @@ def test_the_stage_looks_at_each_task(tmp_path, make_pack, task):
     counts = [sum(name in label.split("\t") for label in labels) for name in classes]
     known = pd.DataFrame({"class": classes, "rows": counts})
     known.to_csv(folder / "data/classes.csv", index=False)
+    (folder / "metrics").mkdir(exist_ok=True)
+    (folder / "metrics/backbone.json").write_text('{"pretrained_size": 224}')
     output = run_stage(folder, "explore").output
     advised = (folder / "reports/advice.txt").read_text()
     assert advised in output
     assert "goes with the originals' shorter side, 62.5 px in the median" in advised
+    assert "is below the 224 px that the pretrained weights saw" in advised
     found = json.loads((folder / "metrics/explore.json").read_text())
     images = {"train_images": 4, "test_images": 2, "median_width": 62.5, "median_height": 300.0}
     assert found == images | ABOUT[task] | {"format_JPEG": 6, "mode_RGB": 5, "mode_L": 1}

@@ -174,10 +174,7 @@ EDITS = {
     "tta views": ({"tta.augmented": 3}, END),
     "snapshots": ({"unfreeze.cycle_save": True}, ["unfreeze", *END]),
     "unfreeze rates": ({"unfreeze.fits": [{"lr": 0.003, "cycles": 1}]}, ["unfreeze", *END]),
-    "unfreeze size": (
-        {"unfreeze.image_size": 40},
-        ["explore", "find_lr_unfreeze", "unfreeze", *END],
-    ),
+    "unfreeze size": ({"unfreeze.image_size": 40}, ["find_lr_unfreeze", "unfreeze", *END]),
     "finder": ({"find_lr.end": 5.0}, ["find_lr_head", "find_lr_unfreeze"]),
     "group ratio": ({"find_lr.group_ratio": 3}, ["find_lr_head", *TRAINING[2:], *END]),
     "progressive size": (
@@ -201,7 +198,7 @@ EDITS = {
     ),
     "head rate": ({"head.fits": [{"lr": 0.01, "cycles": 1}]}, AFTER_HEAD),
     "head batch": ({"head.batch_size": 16}, ["find_lr_head", *AFTER_HEAD]),
-    "head size": ({"head.image_size": 40}, ACTIVATIONS),
+    "head size": ({"head.image_size": 40}, ["explore", *ACTIVATIONS]),
     "head views": ({"head.views": 2}, ["head_views", "find_lr_head", *AFTER_HEAD]),
     "seed": ({"seed": 1}, ["head_views", "find_lr_head", *AFTER_HEAD]),
     "split seed": (
@@ -210,7 +207,10 @@ EDITS = {
     ),
     "bad images": ({"screen.bad_images": "quarantine"}, ["split", "screen"]),
     "quality": ({"resize.quality": 80}, ["resize", "explore", *ACTIVATIONS]),
-    "architecture": ({"model.architecture": "test_resnet"}, ["backbone", *ACTIVATIONS]),
+    "architecture": (
+        {"model.architecture": "test_resnet"},
+        ["backbone", "explore", *ACTIVATIONS],
+    ),
     "pool": ({"model.pool": "avg"}, ACTIVATIONS),
     "copies": ({"duplicates.cosine": 0.9}, ["duplicates"]),
     "competition": (

@@ -1,6 +1,8 @@
 """Pretrained weights: the same whichever way they come, checked, and never executed."""
 
+import json
 import pickle
+from pathlib import Path
 
 import huggingface_hub
 import pytest
@@ -10,6 +12,7 @@ from safetensors.torch import save_file
 from stages.base.errors import UserError
 from stages.learner import weights
 from stages.model.network import build_backbone
+from tests.project import run_stage, write_project
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +179,19 @@ def test_the_hub_without_a_network_names_the_file_and_where_to_put_it(monkeypatc
 def test_an_architecture_without_weights_on_the_hub_is_refused():
     with pytest.raises(UserError, match="the hub has no weights of test_coatnet"):
         weights.load("test_coatnet", "hub")
+
+
+def test_the_size_of_pretraining_is_timms_record():
+    assert weights.pretrained_size(build_backbone("resnet34")) == 224
+    assert weights.pretrained_size(build_backbone("test_vit")) == 160
+
+
+@pytest.mark.parametrize(("source", "size"), [("package", 224), ("none", None)])
+def test_the_stage_records_the_size_that_pretrained_weights_saw(tmp_path, source, size):
+    changes = {"model.architecture": "efficientnet_lite0", "model.weights": source}
+    folder = write_project(tmp_path / "p", Path("unused"), **changes)
+    run_stage(folder, "backbone")
+    assert json.loads((folder / "metrics/backbone.json").read_text())["pretrained_size"] == size
 
 
 def test_normalisation_is_timms_record():

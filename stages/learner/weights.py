@@ -43,6 +43,12 @@ def normalisation(backbone: nn.Module) -> tuple[list[float], list[float]]:
     return list(config.get("mean", IMAGENET[0])), list(config.get("std", IMAGENET[1]))
 
 
+def pretrained_size(backbone: nn.Module) -> int | None:
+    """Pixels of the square that the pretrained weights were trained at, from timm's record."""
+    config = getattr(backbone, "pretrained_cfg", None) or {}
+    return config["input_size"][-1] if "input_size" in config else None
+
+
 def read(path: Path) -> Tensors:
     """The tensors of a safetensors file, or of a torch file loaded with weights_only.
 

@@ -14,15 +14,15 @@ APART = 1.5  # times, between training and test images: they are of two kinds
 IMBALANCE = 10  # times as many images as another class has: the rare one is hardly seen
 
 
-def of_sizes(headers: pd.DataFrame, shorter_side: int, image_size: int) -> Iterator[str]:
-    """Whether the pack and the last size trained at go with most originals."""
+def of_sizes(headers: pd.DataFrame, shorter_side: int) -> Iterator[str]:
+    """Whether the pack goes with most originals."""
     side = float(shorter(headers).median())
     originals = f"the originals' shorter side, {side:g} px in the median"
     share = shorter_side / side
     if share > FAR_ABOVE:
         yield (
             f"resize.shorter_side {shorter_side} is {share:.3g} times {originals}: upscaling adds "
-            "no detail, only time, unless the pretrained network sees nothing in smaller images."
+            "no detail, only time, unless the network does better for it."
         )
     elif share < FAR_BELOW:
         yield (
@@ -31,10 +31,15 @@ def of_sizes(headers: pd.DataFrame, shorter_side: int, image_size: int) -> Itera
         )
     else:
         yield f"resize.shorter_side {shorter_side} goes with {originals}."
-    if image_size > side:
+
+
+def of_weights(image_size: int, pretrained_size: int | None) -> Iterator[str]:
+    """Whether the head sees images as large as the backbone did (Touvron et al. 2019)."""
+    if pretrained_size and image_size < pretrained_size:
         yield (
-            f"unfreeze.image_size {image_size} is above {originals}: try a smaller size too, "
-            "which is quicker."
+            f"head.image_size {image_size} is below the {pretrained_size} px that the pretrained "
+            "weights saw: try that (and resize.shorter_side at least as much), of small originals "
+            "too; it is one forward pass an image."
         )
 
 
