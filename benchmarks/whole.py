@@ -2,8 +2,8 @@
 
     python benchmarks/whole.py FOLDER [--size 224] [--set head.views=8] [--set 'augment.fits=[]']
 
-runs `dvc repro` on fold 0 of the set in FOLDER (see sets.py) in a fresh clone, from fetch to
-submission, then fastai_peer.py, and prints for every stage the seconds since the start with the
+runs fastai_peer.py, and then `dvc repro` in a fresh clone, from fetch to submission, both on fold 0
+of the set in FOLDER (see sets.py), and prints for every stage the seconds since the start with the
 score that it reached, fastai's beside them, and how much sooner the first stage was there that is
 as good as fastai's best.
 """
