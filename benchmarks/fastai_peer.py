@@ -1,8 +1,8 @@
 """The library that people would use instead: today's fastai, with its own defaults.
 
-    python benchmarks/fastai_peer.py FOLDER [--epochs 6 | --frozen N] [--lr 0.002] [--no-flip]
+    python benchmarks/fastai_peer.py FOLDER [--fold 0] [--epochs 6 | --frozen N] [--lr 0.002]
 
-trains on fold 0 of the set in FOLDER (see sets.py), with the rows, the architecture and the
+trains on a fold of the set in FOLDER (see sets.py), with the rows, the architecture and the
 pretrained weights of the pipeline, and prints a line of JSON. It runs in an environment of its
 own, work/benchmarks/fastai, that the first call makes (6 GB). fastai's are the head, the optimizer,
 rates, schedule, augmentation, batch size, workers and test-time augmentation.
@@ -38,6 +38,7 @@ ARCHITECTURE = "efficientnet_lite0"
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--fold", default=0, show_default=True, help="The fold that validates.")
 @click.option("--size", default=128, show_default=True, help="Pixels of the square.")
 @click.option("--epochs", default=6, show_default=True, help="Of fine_tune, after its frozen one.")
 @click.option("--frozen", default=0, help="Epochs of fit_one_cycle with the body frozen instead.")
@@ -45,15 +46,22 @@ ARCHITECTURE = "efficientnet_lite0"
 @click.option("--flip/--no-flip", default=True, help="Mirrors; fastai's default has them.")
 @click.option("--seed", default=42, show_default=True)
 def main(
-    folder: Path, size: int, epochs: int, frozen: int, lr: float | None, flip: bool, seed: int
+    folder: Path,
+    fold: int,
+    size: int,
+    epochs: int,
+    frozen: int,
+    lr: float | None,
+    flip: bool,
+    seed: int,
 ) -> None:
-    """Train fastai on fold 0 of the set in FOLDER and print a line of JSON."""
+    """Train fastai on a fold of the set in FOLDER and print a line of JSON."""
     if importlib.util.find_spec("fastai") is None:
         python = environment(ROOT / "work/benchmarks/fastai")
         raise SystemExit(subprocess.call([python, __file__, *sys.argv[1:]]))
-    learn = build(folder, size, flip, seed)
+    learn = build(folder, fold, size, flip, seed)
     about = {
-        "set": folder.name,
+        "set": folder.name, "fold": fold,
         "mode": f"frozen {frozen}" if frozen else f"fine_tune {epochs}",
         "size": size, "lr": lr, "flip": flip, "seed": seed, "startup_seconds": since(START),
     }  # fmt: skip
@@ -72,19 +80,19 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def rows(folder: Path) -> pd.DataFrame:
-    """The set's rows: image (path in `folder`), label, and whether fold 0 validates the row."""
+def rows(folder: Path, fold: int) -> pd.DataFrame:
+    """The set's rows: image (path in `folder`), label, and whether `fold` validates the row."""
     import pandas as pd
 
     from stages.rows.folds import get_cv_idxs
 
     table = pd.read_csv(folder / "labels.csv", dtype=str)
     table["image"] = "train/" + table["id"] + ".png"
-    table["is_valid"] = table.index.isin(get_cv_idxs(len(table)))
+    table["is_valid"] = table.index.isin(get_cv_idxs(len(table), fold))
     return table
 
 
-def build(folder: Path, size: int, flip: bool, seed: int) -> Learner:
+def build(folder: Path, fold: int, size: int, flip: bool, seed: int) -> Learner:
     """fastai's learner, pretrained.
 
     timm takes the weights from a file: those of the pipeline, which need no network.
@@ -94,7 +102,7 @@ def build(folder: Path, size: int, flip: bool, seed: int) -> Learner:
 
     set_seed(seed)
     data = ImageDataLoaders.from_df(
-        rows(folder), path=folder, fn_col="image", label_col="label", valid_col="is_valid",
+        rows(folder, fold), path=folder, fn_col="image", label_col="label", valid_col="is_valid",
         item_tfms=Resize(size), batch_tfms=aug_transforms(size=size, do_flip=flip),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as temporary:

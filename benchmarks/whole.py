@@ -1,8 +1,8 @@
 """The whole recipe beside fastai: seconds and validation score, on the same images and weights.
 
-    python benchmarks/whole.py FOLDER [--size 224] [--set head.views=8] [--set 'augment.fits=[]']
+    python benchmarks/whole.py FOLDER [--fold 1] [--size 224] [--set 'augment.fits=[]']
 
-runs fastai_peer.py, and then `dvc repro` in a fresh clone, from fetch to submission, both on fold 0
+runs fastai_peer.py, and then `dvc repro` in a fresh clone, from fetch to submission, both on a fold
 of the set in FOLDER (see sets.py), and prints for every stage the seconds since the start with the
 score that it reached, fastai's beside them, and how much sooner the first stage was there that is
 as good as fastai's best.
@@ -35,25 +35,28 @@ SCORED = {
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--fold", default=0, show_default=True, help="The fold that validates.")
 @click.option("--size", default=128, show_default=True, help="Pixels of the square, for both.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
-def main(folder: Path, size: int, changes: Sequence[str]) -> None:
+def main(folder: Path, fold: int, size: int, changes: Sequence[str]) -> None:
     """Run both, one after the other, and print what each reached when."""
-    best, seconds = fastai(folder, size)
-    click.echo(f"{folder.name}, {size} px: fastai {seconds:.0f} s, log loss {best:.3f}")
-    there = None
+    best, seconds = fastai(folder, fold, size)
+    about = f"{folder.name}, fold {fold}, {size} px"
+    click.echo(f"{about}: fastai {seconds:.0f} s, log loss {best:.3f}")
+    there, params = None, sets.params(folder.name, folder, size)
+    params["folds"] = [fold]
     with TemporaryDirectory() as temporary:
-        params = sets.params(folder.name, folder, size)
         for stage, after, loss, accuracy in ours(params, Path(temporary) / "clone", changes):
             click.echo(f"{stage:<10}{after:8.1f} s   log loss {loss:.3f}   accuracy {accuracy:.3f}")
             there = there or (after if loss <= best else None)
     click.echo(f"{seconds / there:.1f} times sooner" if there else "never as good")
 
 
-def fastai(folder: Path, size: int) -> tuple[float, float]:
+def fastai(folder: Path, fold: int, size: int) -> tuple[float, float]:
     """fastai's best log loss, of any epoch or with TTA, and the seconds until then."""
-    peer = [sys.executable, ROOT / "benchmarks/fastai_peer.py", folder, "--size", str(size)]
-    line = subprocess.run(peer, check=True, capture_output=True, text=True).stdout
+    peer = [sys.executable, ROOT / "benchmarks/fastai_peer.py", folder]
+    options = ["--fold", str(fold), "--size", str(size)]
+    line = subprocess.run([*peer, *options], check=True, capture_output=True, text=True).stdout
     found = json.loads(line)
     epochs = [(e["valid_loss"], found["startup_seconds"] + e["seconds"]) for e in found["epochs"]]
     click.echo(json.dumps(found["epochs"][-1] | {"tta": found["tta"]}))
@@ -83,7 +86,7 @@ def ours(
     begun = [*done, "end"]
     done["end"] = time.perf_counter() - start
     for stage, name in SCORED.items():
-        metrics = json.loads((clone / f"metrics/0/{stage}.json").read_text())
+        metrics = json.loads((clone / f"metrics/{params['folds'][0]}/{stage}.json").read_text())
         if name in metrics:  # it has fits
             yield stage, done[begun[begun.index(stage) + 1]], metrics[name], metrics["accuracy"]
     yield "submission", done["end"], metrics["log_loss"], metrics["accuracy"]
