@@ -1,7 +1,7 @@
 """How near each stage comes to its limit: images a second beside those of the bare work.
 
 The limit of resize is a loop over bytes in memory that decodes (torchvision), resizes (torch) and
-encodes (Pillow), on every core; that of the other stages the network alone, on synthetic tensors
+encodes (OpenCV), on every core; that of the other stages the network alone, on synthetic tensors
 of the same size and batch. Each pair is measured in alternation, in one process, and the ratio is
 that of the medians.
 
@@ -117,7 +117,7 @@ class Bench:
         data = [path.read_bytes() for path in sorted((self.folder / "photographs").iterdir())]
 
         def alone(work: Work) -> None:
-            torch.set_num_threads(1)
+            resize.alone()
             work()
             torch.set_num_threads(threads)
 

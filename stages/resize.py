@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
+import cv2
 import torch
 
 from stages.base import command, params, paths, records, unfinished
@@ -21,7 +22,7 @@ Packed = tuple[str, tuple[bytes, int, int] | str]
 def main() -> None:
     """Resize all images once, straight from the archive, on every core."""
     s = params.load("resize")
-    torch.set_num_threads(1)  # ours work side by side, an image each
+    alone()
     archive = Archive(paths.RAW)
     training = lookup.training(archive, s.competition).keys()
     names = sorted(training | lookup.images(archive, s.competition.test_images).keys())
@@ -44,6 +45,12 @@ def main() -> None:
     kept.finish()
 
 
+def alone() -> None:
+    """Have torch and OpenCV start no threads: ours work side by side, an image each."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
 def resize(archive: Archive, shorter_side: int, quality: int, name: str) -> Packed:
     """An image's name, and its JPEG, width and height in the pack, or why it cannot be read.
 
@@ -60,7 +67,7 @@ def resize(archive: Archive, shorter_side: int, quality: int, name: str) -> Pack
 def in_order(work: Callable[[str], Packed], names: Iterable[str], threads: int) -> Iterator[Packed]:
     """Map over threads, results in order, only a few ahead: memory does not grow with the set.
 
-    Threads suffice: Pillow and torch decode, resize and encode outside Python's lock.
+    Threads suffice: OpenCV and torch decode, resize and encode outside Python's lock.
     """
     ahead: deque[Future[Packed]] = deque()
     with ThreadPoolExecutor(threads) as pool:

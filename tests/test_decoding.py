@@ -205,6 +205,16 @@ def test_what_cannot_be_decoded_raises_what_is_promised(data):
         decoding.decode(data)
 
 
+@pytest.mark.parametrize("quality", [1, 50, 90, 100])
+@pytest.mark.parametrize("size", [(1, 1), (17, 16), (453, 340)])
+def test_a_jpeg_of_the_pack_is_the_one_that_pillow_makes(smooth, size, quality):
+    pixels = smooth(*size)
+    image = Image.fromarray(pixels)
+    expected = Image.open(io.BytesIO(encoded(image, "JPEG", quality=quality)))
+    found = Image.open(io.BytesIO(decoding.to_jpeg(pixels, quality)))
+    assert (np.asarray(found) == np.asarray(expected)).all()
+
+
 def test_a_jpeg_of_the_pack_is_close_to_its_picture(smooth):
     pixels = smooth(60, 40)
     found = decoding.decode(decoding.to_jpeg(pixels, quality=90))
