@@ -6,7 +6,7 @@ of the same size and batch. Each pair is measured in alternation, in one process
 that of the medians.
 
     python benchmarks/rates.py                      every stage, with efficientnet_lite0
-    python benchmarks/rates.py precompute --size 224 --architecture resnet34
+    python benchmarks/rates.py precompute --architecture resnet34 --precision fp32
 """
 
 from __future__ import annotations
@@ -92,7 +92,14 @@ class Bench:
     """A pack of photographs, a network, and the pairs of works that are compared."""
 
     def __init__(
-        self, folder: Path, architecture: str, size: int, side: int, batch: int, n: int
+        self,
+        folder: Path,
+        architecture: str,
+        size: int,
+        side: int,
+        batch: int,
+        n: int,
+        precision: str,
     ) -> None:
         self.folder, self.size, self.side, self.batch, self.n = folder, size, side, batch, n
         (folder / "photographs").mkdir()
@@ -101,15 +108,17 @@ class Bench:
         packing.place(Kept(folder / "kept"), folder / "pack")
         self.pack, self.rows = Pack(folder / "pack"), np.arange(n)
         self.device = hardware.resolve_device(RUNTIME)
-        self.network, self.plain = (self._network(architecture, kind) for kind in (Network, Plain))
+        self.network, self.plain = (
+            self._network(architecture, kind, precision) for kind in (Network, Plain)
+        )
         self.settings = SimpleNamespace(
             precompute=SimpleNamespace(batch_size=batch), runtime=RUNTIME
         )
 
-    def _network(self, architecture: str, kind: type[Network]) -> Network:
+    def _network(self, architecture: str, kind: type[Network], precision: str) -> Network:
         backbone = build_backbone(architecture)
         head = build_head(2 * backbone.num_features, CLASSES, [512], [0.25, 0.5])
-        return kind(backbone, head, "concat", [0.5] * 3, [0.25] * 3).place(self.device, "auto")
+        return kind(backbone, head, "concat", [0.5] * 3, [0.25] * 3).place(self.device, precision)
 
     def resize(self) -> tuple[Work, Work]:
         """The whole stage, and the bare work on every core."""
@@ -227,6 +236,7 @@ def timed(work: Work) -> float:
 @click.option("--batch", default=64, show_default=True, help="Images a step.")
 @click.option("--images", default=256, show_default=True)
 @click.option("--rounds", default=5, show_default=True)
+@click.option("--precision", default="auto", type=click.Choice(["auto", *hardware.DTYPES]))
 def main(
     stages: tuple[str, ...],
     architecture: str,
@@ -235,10 +245,11 @@ def main(
     batch: int,
     images: int,
     rounds: int,
+    precision: str,
 ) -> None:
     """Print each stage's images a second, its limit's, and their ratio with its spread."""
     with TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), architecture, size, side, batch, images)
+        bench = Bench(Path(folder), architecture, size, side, batch, images, precision)
         click.echo(
             f"{architecture}, {size} px of {side}, batch {batch}, "
             f"{hardware.record(bench.network.precision)}"
