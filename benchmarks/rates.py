@@ -126,7 +126,7 @@ class Bench:
         data = [path.read_bytes() for path in sorted((self.folder / "photographs").iterdir())]
 
         def alone(work: Work) -> None:
-            resize.alone()
+            resize.one_thread_an_image()
             work()
             torch.set_num_threads(threads)
 

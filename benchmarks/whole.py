@@ -43,8 +43,9 @@ def main(folder: Path, fold: int, size: int, changes: Sequence[str]) -> None:
     best, seconds = fastai(folder, fold, size)
     about = f"{folder.name}, fold {fold}, {size} px"
     click.echo(f"{about}: fastai {seconds:.0f} s, log loss {best:.3f}")
-    there, params = None, sets.params(folder.name, folder, size)
+    params = sets.params(folder.name, folder, size)
     params["folds"] = [fold]
+    there = None
     with TemporaryDirectory() as temporary:
         for stage, after, loss, accuracy in ours(params, Path(temporary) / "clone", changes):
             click.echo(f"{stage:<10}{after:8.1f} s   log loss {loss:.3f}   accuracy {accuracy:.3f}")

@@ -22,7 +22,7 @@ Packed = tuple[str, tuple[bytes, int, int] | str]
 def main() -> None:
     """Resize all images once, straight from the archive, on every core."""
     s = params.load("resize")
-    alone()
+    one_thread_an_image()
     archive = Archive(paths.RAW)
     training = lookup.training(archive, s.competition).keys()
     names = sorted(training | lookup.images(archive, s.competition.test_images).keys())
@@ -45,7 +45,7 @@ def main() -> None:
     kept.finish()
 
 
-def alone() -> None:
+def one_thread_an_image() -> None:
     """Have torch and OpenCV start no threads: ours work side by side, an image each."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
