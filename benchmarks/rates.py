@@ -1,9 +1,9 @@
 """How near each stage comes to its limit: images a second beside those of the bare work.
 
-The limit of resize is a loop over bytes in memory that decodes (torchvision), resizes (torch) and
-encodes (OpenCV), on every core; that of the other stages the network alone, on synthetic tensors
-of the same size and batch. Each pair is measured in alternation, in one process, and the ratio is
-that of the medians.
+The limit of resize is a loop over bytes in memory that decodes (torchvision, or OpenCV where the
+decoder itself can shrink), resizes (torch) and encodes (OpenCV), on every core; that of the other
+stages the network alone, on synthetic tensors of the same size and batch. Each pair is measured in
+alternation, in one process, and the ratio is that of the medians.
 
     python benchmarks/rates.py                      every stage, with efficientnet_lite0
     python benchmarks/rates.py precompute --architecture resnet34 --precision fp32
@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import click
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -51,14 +52,14 @@ RUNTIME = SimpleNamespace(device="auto", deterministic=False, workers="auto")
 Work = Callable[[], None]
 
 
-def photographs(folder: Path, number: int) -> None:
-    """JPEGs of 500 x 375, cut at random from scikit-learn's two photographs."""
+def photographs(folder: Path, number: int, width: int = 500) -> None:
+    """JPEGs of 4 : 3, cut at random from scikit-learn's two photographs."""
     rng, (first, second) = np.random.default_rng(0), load_sample_images().images
     for i in range(number):
-        width = int(rng.integers(320, 560))
-        left, top = rng.integers(0, 641 - width), rng.integers(0, 428 - width * 3 // 4)
-        box = left, top, left + width, top + width * 3 // 4
-        image = Image.fromarray((first, second)[i % 2]).resize((500, 375), box=box)
+        cut = int(rng.integers(320, 560))
+        left, top = rng.integers(0, 641 - cut), rng.integers(0, 428 - cut * 3 // 4)
+        box = left, top, left + cut, top + cut * 3 // 4
+        image = Image.fromarray((first, second)[i % 2]).resize((width, width * 3 // 4), box=box)
         (folder / f"{i:04d}.jpg").write_bytes(decoding.to_jpeg(np.asarray(image), 92))
 
 
@@ -72,13 +73,30 @@ def pack_of(folder: Path, kept: Path, side: int) -> packing.Writer:
     return writer
 
 
-def bare_resize(data: bytes, side: int) -> bytes:
+def pack_of_photographs(folder: Path, number: int, side: int, width: int = 500) -> Pack:
+    """Photographs in one folder of `folder`, and in another their pack."""
+    (folder / "photographs").mkdir()
+    photographs(folder / "photographs", number, width)
+    pack_of(folder / "photographs", folder / "kept", side)
+    packing.place(Kept(folder / "kept"), folder / "pack")
+    return Pack(folder / "pack")
+
+
+def bare_resize(data: bytes, side: int, shrunk: int) -> bytes:
     """Decode, resize and encode one image."""
-    pixels = torchvision.io.decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8))
-    width, height = decoding.scaled_size(pixels.shape[2], pixels.shape[1], side)
-    batch = pixels.permute(1, 2, 0)[None].permute(0, 3, 1, 2)  # channels last, also in its strides
+    pixels = bare_decode(data, shrunk)
+    width, height = decoding.scaled_size(pixels.shape[1], pixels.shape[0], side)
+    batch = pixels[None].permute(0, 3, 1, 2)  # channels last, also in its strides
     small = F.interpolate(batch, (height, width), mode="bilinear", antialias=True)
     return decoding.to_jpeg(small[0].permute(1, 2, 0).numpy(), QUALITY)
+
+
+def bare_decode(data: bytes, shrunk: int) -> torch.Tensor:
+    """Pixels (H, W, 3): by torchvision, or by OpenCV where the decoder is to shrink by a factor."""
+    raw = np.frombuffer(bytearray(data), np.uint8)
+    if shrunk:
+        return torch.from_numpy(cv2.imdecode(raw, decoding.REDUCED[shrunk] | cv2.IMREAD_COLOR_RGB))
+    return torchvision.io.decode_jpeg(torch.from_numpy(raw)).permute(1, 2, 0).contiguous()
 
 
 class Plain(Network):
@@ -99,14 +117,12 @@ class Bench:
         side: int,
         batch: int,
         n: int,
+        width: int,
         precision: str,
     ) -> None:
         self.folder, self.size, self.side, self.batch, self.n = folder, size, side, batch, n
-        (folder / "photographs").mkdir()
-        photographs(folder / "photographs", n)
-        pack_of(folder / "photographs", folder / "kept", side)
-        packing.place(Kept(folder / "kept"), folder / "pack")
-        self.pack, self.rows = Pack(folder / "pack"), np.arange(n)
+        self.pack, self.rows = pack_of_photographs(folder, n, side, width), np.arange(n)
+        self.shrunk = max(by for by in decoding.REDUCED if width * 3 // 4 >= by * side)
         self.device = hardware.resolve_device(RUNTIME)
         self.network, self.plain = (
             self._network(architecture, kind, precision) for kind in (Network, Plain)
@@ -135,7 +151,7 @@ class Bench:
 
         def limit() -> None:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(partial(bare_resize, side=self.side), data))
+                list(pool.map(partial(bare_resize, side=self.side, shrunk=self.shrunk), data))
 
         return partial(alone, stage), partial(alone, limit)
 
@@ -235,6 +251,7 @@ def timed(work: Work) -> float:
 @click.option("--side", default=340, show_default=True, help="Shorter side of the pack's images.")
 @click.option("--batch", default=64, show_default=True, help="Images a step.")
 @click.option("--images", default=256, show_default=True)
+@click.option("--width", default=500, show_default=True, help="Of the photographs, 4 : 3.")
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--precision", default="auto", type=click.Choice(["auto", *hardware.DTYPES]))
 def main(
@@ -244,12 +261,13 @@ def main(
     side: int,
     batch: int,
     images: int,
+    width: int,
     rounds: int,
     precision: str,
 ) -> None:
     """Print each stage's images a second, its limit's, and their ratio with its spread."""
     with TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), architecture, size, side, batch, images, precision)
+        bench = Bench(Path(folder), architecture, size, side, batch, images, width, precision)
         click.echo(
             f"{architecture}, {size} px of {side}, batch {batch}, "
             f"{hardware.record(bench.network.precision)}"

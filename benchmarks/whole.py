@@ -43,11 +43,10 @@ def main(folder: Path, fold: int, size: int, changes: Sequence[str]) -> None:
     best, seconds = fastai(folder, fold, size)
     about = f"{folder.name}, fold {fold}, {size} px"
     click.echo(f"{about}: fastai {seconds:.0f} s, log loss {best:.3f}")
-    params = sets.params(folder.name, folder, size)
-    params["folds"] = [fold]
+    params = recipe(folder, fold, size, changes)
     there = None
     with TemporaryDirectory() as temporary:
-        for stage, after, loss, accuracy in ours(params, Path(temporary) / "clone", changes):
+        for stage, after, loss, accuracy in ours(params, Path(temporary) / "clone"):
             click.echo(f"{stage:<10}{after:8.1f} s   log loss {loss:.3f}   accuracy {accuracy:.3f}")
             there = there or (after if loss <= best else None)
     click.echo(f"{seconds / there:.1f} times sooner" if there else "never as good")
@@ -65,16 +64,20 @@ def fastai(folder: Path, fold: int, size: int) -> tuple[float, float]:
     return min([*epochs, tta])
 
 
-def ours(
-    params: dict, clone: Path, changes: Sequence[str]
-) -> Iterator[tuple[str, float, float, float]]:
-    """Each stage that scores, the seconds until it was done, its log loss and accuracy."""
-    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-    params["progressive"]["steps"] = []  # there is one size
+def recipe(folder: Path, fold: int, size: int, changes: Sequence[str]) -> dict:
+    """The recipe's params on one fold of a set, at one size, with the changes KEY=VALUE."""
+    params = sets.params(folder.name, folder, size) | {"folds": [fold]}
+    params["progressive"]["steps"] = []
     for change in changes:
         key, _, value = change.partition("=")
         group, _, name = key.partition(".")
         params[group][name] = YAML(typ="safe").load(value)
+    return params
+
+
+def ours(params: dict, clone: Path) -> Iterator[tuple[str, float, float, float]]:
+    """Each stage that scores, the seconds until it was done, its log loss and accuracy."""
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
     sets.write_params(clone / "params.yaml", params)
     start = time.perf_counter()
     running = subprocess.Popen(["dvc", "repro"], cwd=clone, stdout=subprocess.PIPE, text=True)
