@@ -200,7 +200,7 @@ def predict(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Raw outputs (N, C) without dropout and targets (N, ...) of all batches, on the CPU."""
     module.eval()
-    pairs = [(module(x.to(device, non_blocking=True)).cpu(), y) for x, y in batches]
+    pairs = [(module(x.to(device, non_blocking=True)), y) for x, y in batches]
     if not pairs:
         return torch.empty(0, 0), torch.empty(0)
-    return torch.cat([o for o, _ in pairs]), torch.cat([y for _, y in pairs])
+    return torch.cat([o for o, _ in pairs]).cpu(), torch.cat([y for _, y in pairs])

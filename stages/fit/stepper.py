@@ -163,7 +163,8 @@ class Stepper:
                 )
         for i, value in enumerate(self.average.values if self.average else ()):
             value.copy_(tensors[f"average.{i}"])
-        self.scaler.load_state_dict(scaler)
+        if scaler:  # the run may have begun where gradients are not scaled, and have none
+            self.scaler.load_state_dict(scaler)
         restore_random_state(self.learner.device, tensors)
 
     def _parameters(self) -> list[nn.Parameter]:
@@ -184,12 +185,12 @@ def random_state(device: torch.device) -> dict[str, torch.Tensor]:
     """torch's random state on the CPU and on the device."""
     states = {"random.cpu": torch.get_rng_state()}
     if device.type != "cpu":
-        states["random.device"] = torch.get_device_module(device).get_rng_state()
+        states[f"random.{device.type}"] = torch.get_device_module(device).get_rng_state()
     return states
 
 
 def restore_random_state(device: torch.device, states: Mapping[str, torch.Tensor]) -> None:
     """Put it back; on another device than it was taken from, the device's own is left alone."""
     torch.set_rng_state(states["random.cpu"])
-    if device.type != "cpu" and "random.device" in states:
-        torch.get_device_module(device).set_rng_state(states["random.device"])
+    if device.type != "cpu" and f"random.{device.type}" in states:
+        torch.get_device_module(device).set_rng_state(states[f"random.{device.type}"])

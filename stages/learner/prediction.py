@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
 
 import torch
 
@@ -22,12 +23,15 @@ def of_views(
 ) -> Iterator[torch.Tensor]:
     """What `compute` makes of pixels: (B, V, C) of every view of the items, from `start` on.
 
-    `batch_size` counts views. `name` is shown beside the progress.
+    `batch_size` counts views. `name` is shown beside the progress. An accelerator has its next
+    batch before the last one is waited for.
     """
     images = max(1, batch_size // len(views.which))
     todo = [batch for batch in chunks(range(len(views.rows)), images) if batch[0] >= start]
+    flat = (pixels.flatten(0, 1) for pixels, _ in load(views, todo, workers))
+    outputs = (compute(batch.to(device, non_blocking=True)).float() for batch in flat)
     with Bar(name, total=len(views.rows), initial=start) as bar:
-        for pixels, _ in load(views, todo, workers):
-            flat = pixels.flatten(0, 1).to(device, non_blocking=True)
-            yield compute(flat).float().view(len(pixels), len(views.which), -1).cpu()
-            bar.update(len(pixels))
+        for last, _ in pairwise(chain(outputs, [None])):
+            found = last.unflatten(0, (-1, len(views.which))).cpu()
+            yield found
+            bar.update(len(found))
