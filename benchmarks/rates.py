@@ -199,7 +199,9 @@ class Bench:
         targets = torch.arange(self.n) % CLASSES
         views = Views(self.pack, self.rows, self.size, SIDE_ON, 0)
         workers = resolve_workers("auto")
-        data = ImageData(views, targets, self.rows, np.arange(0), self.batch, workers)
+        data = ImageData(
+            views, targets, self.rows, np.arange(0), self.batch, workers, 0, self.device
+        )
         shape = self.batch, self.size, self.size, 3
         pixels = torch.randint(0, 256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)
         same = pixels.to(self.device), targets[: self.batch].to(self.device)

@@ -76,8 +76,9 @@ def images(
     pack, workers = Pack(paths.PACK), resolve_workers(s.runtime.workers)
     views = Views(pack, pack.rows(rows["image"]), header.size, s.transforms, s.seed)
     keys = chunks([(i, "snapshots") for i in range(len(rows))], s.tta.batch_size)
-    for pixels, _ in load(views, keys, workers):
-        yield pixels.to(network.precision.device)
+    device = network.precision.device
+    for pixels, _ in load(views, keys, workers, device):
+        yield pixels.to(device)
 
 
 def predict(

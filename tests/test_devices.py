@@ -18,7 +18,7 @@ from stages.fit import fitting, losses, mixing
 from stages.fit.groups import layer_groups
 from stages.fit.stepper import Stepper
 from stages.learner import prediction
-from stages.model import folding, tasks
+from stages.model import folding, hardware, tasks
 from stages.model.hardware import Precision
 from stages.model.network import Network, build_backbone, build_head
 
@@ -75,6 +75,20 @@ def step(make_learner, network, task="multiclass", loss=None, mixing=None, **cha
         return fitting.predict(network, iter([batch]), ACCELERATOR)
 
 
+@pytest.mark.parametrize("on", [True, False])
+def test_cuda_repeats_itself_or_takes_what_is_fastest(monkeypatch, on):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    cudnn, before = torch.backends.cudnn, torch.are_deterministic_algorithms_enabled()
+    for flag in ("deterministic", "benchmark"):
+        monkeypatch.setattr(cudnn, flag, getattr(cudnn, flag))
+    try:
+        hardware.resolve_device(SimpleNamespace(device="auto", deterministic=on))
+        assert (cudnn.deterministic, cudnn.benchmark) == (on, not on)
+        assert torch.are_deterministic_algorithms_enabled() == on
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
 def test_tensors_of_two_devices_are_refused(network):
     with pytest.raises(RuntimeError, match="same device"):
         network(torch.zeros(4, 3, 32, 32, dtype=torch.uint8))
@@ -101,7 +115,12 @@ def test_with_mixed_images(make_learner, network, monkeypatch, mixed):
 def predictions(compute, monkeypatch, batches=1):
     """Of two images in five views a batch."""
     pixels = torch.zeros(2, 5, 3, 32, 32, dtype=torch.uint8)
-    monkeypatch.setattr(prediction, "load", lambda *_: [(pixels, range(2))] * batches)
+
+    def load(views, todo, workers, device):
+        assert device == ACCELERATOR  # so that batches are prepared ahead
+        return [(pixels, range(2))] * batches
+
+    monkeypatch.setattr(prediction, "load", load)
     views = SimpleNamespace(rows=range(2 * batches), which=[""] * 5)
     return prediction.of_views(compute, views, 10, 1, ACCELERATOR)
 

@@ -68,8 +68,8 @@ def test_a_batch_has_the_layout_that_convolutions_want(views):
     assert pixels.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("accelerator", [False, True])
-def test_beside_an_accelerator_batches_are_prepared_ahead(views, monkeypatch, accelerator):
+@pytest.mark.parametrize(("device", "ahead"), [("cpu", 0), ("mps", 2)])
+def test_beside_an_accelerator_batches_are_prepared_ahead(views, device, ahead):
     asked = []
 
     def batches():
@@ -77,11 +77,18 @@ def test_beside_an_accelerator_batches_are_prepared_ahead(views, monkeypatch, ac
             asked.append(i)
             yield [(i, "")]
 
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: accelerator)
-    stream = loading.load(views, batches(), 2)
+    stream = loading.load(views, batches(), 2, torch.device(device))
     next(stream)
-    assert len(asked) == (1 + loading.AHEAD if accelerator else 1)
+    assert len(asked) == 1 + ahead
     assert [keys for _, keys in stream] == [[(i, "")] for i in range(1, 6)]
+
+
+def test_training_batches_are_the_same_for_any_device(data):
+    def seen(data):
+        return [[contents([batch]) for batch in train] for train, _ in data.epochs(["augment/0"])]
+
+    ahead = replace(data, device=torch.device("mps"))
+    assert seen(ahead) == seen(data)
 
 
 def test_what_goes_wrong_in_a_thread_is_raised(views):

@@ -11,7 +11,7 @@ import torch
 
 from stages.fit.sampling import Sampler
 from stages.fit.stepper import Batch
-from stages.images.loading import Key, Views, chunks, load, take
+from stages.images.loading import CPU, Key, Views, chunks, load, take
 from stages.images.views import generator
 
 
@@ -113,6 +113,8 @@ class ImageData:
     batch_size: int
     workers: int
     oversample: float = 0.0
+    device: torch.device = CPU
+    """Where they are trained on."""
 
     def __post_init__(self) -> None:
         self.sampler = Sampler(self.labels.numpy(), self.oversample, self.views.seed)
@@ -143,7 +145,7 @@ class ImageData:
         return self._load(self._plain(self.train[self.sampler.some(len(self.valid))]))
 
     def _load(self, batches: Iterable[list[Key]]) -> Iterator[Batch]:
-        for pixels, keys in load(self.views, batches, self.workers):
+        for pixels, keys in load(self.views, batches, self.workers, self.device):
             yield pixels, self.targets[[i for i, _ in keys]]
 
     def _stream(

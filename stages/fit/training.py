@@ -140,6 +140,7 @@ def image_data(fold: str, header: Header, batch_size: int, s: SimpleNamespace) -
         batch_size=batch_size,
         workers=resolve_workers(s.runtime.workers),
         oversample=s.batches.oversample,
+        device=hardware.resolve_device(s.runtime),
     )
 
 

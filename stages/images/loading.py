@@ -26,6 +26,7 @@ from stages.images.pack import Pack
 
 MOST_WORKERS = 16
 AHEAD = 2  # batches that are prepared while an accelerator works on one
+CPU = torch.device("cpu")
 Key = tuple[int, str]  # the number of an item, and which draw of it ("" is the plain view)
 Batch = tuple[torch.Tensor, Sequence]  # uint8 (B, 3, size, size), and the keys
 
@@ -82,15 +83,18 @@ class ManyViews(Views):
             self.view(image, number, which, place)
 
 
-def load(dataset: Views, batches: Iterable[Sequence], workers: int) -> Iterator[Batch]:
-    """Yield the batches, each a sequence of the dataset's keys, in order."""
+def load(
+    dataset: Views, batches: Iterable[Sequence], workers: int, device: torch.device = CPU
+) -> Iterator[Batch]:
+    """Yield the batches, each a sequence of the dataset's keys, in order, for use on a device."""
     cv2.setNumThreads(1)  # ours work side by side
-    ahead = AHEAD if torch.accelerator.is_available() else 0
+    ahead = 0 if device.type == "cpu" else AHEAD
+    pinned = device.type == "cuda"  # memory that CUDA copies from while it works
     pool = ThreadPoolExecutor(workers)
     begun: deque[_Begun] = deque()
     try:
         for keys in batches:
-            begun.append(_Begun(dataset, keys, workers, pool))
+            begun.append(_Begun(dataset, keys, workers, pool, pinned))
             if len(begun) > ahead:
                 yield begun.popleft().finished()
         while begun:
@@ -103,10 +107,9 @@ class _Begun:
     """A batch that threads are writing, each its share of the views."""
 
     def __init__(
-        self, dataset: Views, keys: Sequence, workers: int, pool: ThreadPoolExecutor
+        self, dataset: Views, keys: Sequence, workers: int, pool: ThreadPoolExecutor, pinned: bool
     ) -> None:
         self.keys = keys
-        pinned = torch.cuda.is_available()
         self.pixels = torch.empty(len(keys), *dataset.shape, dtype=torch.uint8, pin_memory=pinned)
         views, places = dataset, self.pixels.numpy()
 

@@ -66,10 +66,14 @@ def keep_freed_memory() -> None:
 
 
 def repeatable(*, on: bool) -> None:
-    """Have CUDA compute the same bits in each run; an operation that cannot is warned of."""
+    """Have CUDA compute the same bits in each run; an operation that cannot is warned of.
+
+    Otherwise cuDNN tries its convolutions and takes the fastest, as under fastai.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what torch then asks for
     torch.use_deterministic_algorithms(on, warn_only=True)
     torch.backends.cudnn.deterministic = on
+    torch.backends.cudnn.benchmark = not on
 
 
 @dataclass(frozen=True)
