@@ -83,9 +83,9 @@ def test_a_submission_is_shown_in_the_report_and_runs_nothing_else(repository: P
 
 
 def test_an_experiment_changes_a_value_by_itself(repository: Path) -> None:
-    output = dvc(repository, "exp", "run", "-S", "blend.clip=0.01")
+    output = dvc(repository, "exp", "run", "-S", "blend.clip=0.1")
     assert stages_run(output) == ["blend", "interpret", "gradcam", "submission", "report"]
-    assert "0.01" in git(repository, "diff", "params.yaml")
+    assert "clip: 0.1" in git(repository, "diff", "params.yaml")
 
 
 @pytest.mark.parametrize("words", [("show",), ("diff", "HEAD")])
