@@ -14,6 +14,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from stages.competition.archive import Archive
 from stages.copies import exact, hashes, near, report, together
+from stages.copies.directions import Directions
 from tests.project import CLASSES, edit, run_all, run_stage, write_project
 
 LIMITS = SimpleNamespace(cosine=0.8, distance=20)
@@ -69,8 +70,8 @@ def test_files_of_a_size_of_their_own_are_not_read(raw, monkeypatch):
 
 
 def bits(a, b):
-    one, other = (hashes.Looks(*(part[None] for part in hashes.of_image(x))) for x in (a, b))
-    return int(hashes.distances(one, other)[0])
+    looks = hashes.Looks(hashes.hashed([a, b]), hashes.coloured([a, b]))
+    return int(hashes.distances(looks, np.array([0]), np.array([1]))[0])
 
 
 CHANGES = {
@@ -104,11 +105,22 @@ def test_hashes_of_a_pack_are_those_of_its_images_in_the_order_of_the_rows(make_
     monkeypatch.setattr(hashes, "CHUNK", 2)
     pack = make_pack({f"{i}.png": scene(i) for i in range(5)})
     found = hashes.of_pack(pack, np.array([4, 0, 3]))
-    expected = [hashes.of_image(pack.image(row)) for row in (4, 0, 3)]
-    assert found.bits.tolist() == [bits.tolist() for bits, _ in expected]
-    assert found.colours.tolist() == [colour.tolist() for _, colour in expected]
-    none = hashes.of_pack(pack, np.array([], dtype=int))
-    assert len(none.bits) == len(none.colours) == len(hashes.distances(none, none)) == 0
+    images = [pack.image(row) for row in (4, 0, 3)]
+    assert found.bits.tolist() == [hashes.hashed([image])[0].tolist() for image in images]
+    assert found.colours.tolist() == [hashes.coloured([image])[0].tolist() for image in images]
+    empty = np.array([], dtype=int)
+    none = hashes.of_pack(pack, empty)
+    assert len(none.bits) == len(none.colours) == len(hashes.distances(none, empty, empty)) == 0
+
+
+def test_large_images_keep_their_bits_though_the_decoder_shrinks_them(make_pack):
+    pack = make_pack({f"{i}.png": scene(i, 400, 320) for i in range(8)})
+    found = hashes.of_pack(pack, np.arange(8))
+    whole = [pack.image(row) for row in range(8)]
+    assert whole[0].shape == (320, 400, 3)
+    assert pack.image(0, hashes.ENOUGH).shape == (80, 100, 3)
+    assert np.bitwise_count(found.bits ^ hashes.hashed(whole)).mean() < 1
+    assert found.colours == pytest.approx(hashes.coloured(whole), abs=1)
 
 
 def test_pictures_alike_in_grey_alone_are_no_copies():
@@ -148,7 +160,7 @@ def test_pairs_do_not_depend_on_the_tiles(monkeypatch):
     whole = near.pairs(features, rows, looks, LIMITS)
     expected = zip(copies[:20], copies[20:40], strict=True)
     assert plain(whole) == {tuple(sorted(map(int, pair))) for pair in expected}
-    for tile, strip in ((1, 1), (7, 3), (25, 64), (50, 9)):
+    for tile, strip in ((1, 1), (7, 3), (25, 20), (50, 9)):
         monkeypatch.setattr(near, "TILE", tile)
         monkeypatch.setattr(near, "STRIP", strip)
         assert plain(near.pairs(features, rows, looks, LIMITS)) == plain(whole)
@@ -158,7 +170,8 @@ def test_rows_of_a_larger_file_are_those_asked_for():
     features, looks = described_by(np.random.default_rng(2), 30)
     features[20] = features[3]
     rows = np.array([20, *range(3, 15)])
-    assert plain(near.pairs(features, rows, looks.at([0, 0, *range(2, 13)]), LIMITS)) == {(0, 1)}
+    looks.bits[1] = looks.bits[0]
+    assert plain(near.pairs(features, rows, looks, LIMITS)) == {(0, 1)}
 
 
 def test_a_crowd_of_copies_is_one_set_though_not_every_pair_is_listed(monkeypatch):
@@ -178,6 +191,45 @@ def test_many_images_of_like_activations_hide_no_copy(monkeypatch):
     looks.bits[39] = looks.bits[0]
     limits = SimpleNamespace(cosine=0.8, distance=4)
     assert plain(near.pairs(features, np.arange(60), looks, limits)) == {(0, 39)}
+
+
+def of_rank(rank, count=900, f=700):
+    """Activations (count, f) that mostly lie in a space of so many dimensions."""
+    rng = np.random.default_rng(rank)
+    made = rng.normal(0, 1, (count, rank)) @ rng.normal(0, 1, (rank, f))
+    return (5 + made + rng.normal(0, rank**0.5 / 3, (count, f))).astype(np.float32)
+
+
+@pytest.mark.parametrize("rank", [3, 50, 600])
+def test_no_cosine_is_above_the_product_of_the_sketches(rank):
+    features = of_rank(rank)
+    features[7] = features.mean(axis=0)  # which has no direction
+    rows = np.random.default_rng(0).permutation(900)[:800]
+    found = Directions(features, rows)
+    apart = features[rows].astype(np.float64) - features[rows].mean(axis=0, dtype=np.float64)
+    lengths = np.maximum(np.linalg.norm(apart, axis=1), 1e-9)
+    cosines = apart @ apart.T / np.outer(lengths, lengths)
+    products = found.sketches @ found.sketches.T
+    assert found.sketches.shape[1] < 700
+    assert (cosines <= products + near.ROUNDING).all()
+    a, b = np.random.default_rng(1).integers(0, 800, (2, 300))
+    assert found.cosines(a, b) == pytest.approx(cosines[a, b], abs=1e-4)
+
+
+@pytest.mark.parametrize("rank", [3, 50, 600])
+def test_no_pair_is_lost_by_what_rules_most_of_them_out(rank):
+    features, rng = of_rank(rank), np.random.default_rng(9)
+    looks = hashes.Looks(rng.integers(0, 2**63, (900, 1), dtype=np.uint64), np.zeros((900, 2)))
+    features[800:] = features[:100] * 0.7 + features[100:200] * 0.3
+    looks.bits[800:] = looks.bits[:100] ^ 1
+    apart = features - features.mean(axis=0)
+    apart /= np.linalg.norm(apart, axis=1, keepdims=True)
+    cosine = np.triu(apart @ apart.T, 1)
+    off = np.bitwise_count(looks.bits ^ looks.bits.T)
+    expected = np.argwhere((cosine >= 0.6) & (off <= 30 * (cosine - 0.6) / 0.4))
+    found = near.pairs(features, np.arange(900), looks, SimpleNamespace(cosine=0.6, distance=30))
+    assert plain(found) == {(a, b) for a, b in expected.tolist()}
+    assert len(expected) >= 50
 
 
 @pytest.mark.parametrize("count", [0, 1])

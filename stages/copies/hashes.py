@@ -8,13 +8,14 @@ the mean colour tells flags and buttons apart that are alike in grey.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self
 
 import cv2
 import numpy as np
 
+from stages.base.bar import Bar
 from stages.images.pack import Pack
 
 SMALL, LOW = 32, 8
@@ -24,7 +25,8 @@ CROPS = [(0.5, 0.5), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)]  # down, ri
 VIEWS = 2 + len(CROPS)
 COLOUR = 13  # of 255, how far the mean colours of two copies lie apart at the most
 FAR = 65  # bits between images of different colours
-CHUNK = 256  # images that a thread takes at a time
+ENOUGH = 64  # pixels of the shorter side that an image need have here
+CHUNK = 64  # images that a thread takes at a time
 
 
 @dataclass(frozen=True)
@@ -36,46 +38,59 @@ class Looks:
     colours: np.ndarray
     """Mean colours (N, 2), red and blue against grey."""
 
-    def at(self, numbers: np.ndarray) -> Self:
-        """Those of some of the images."""
-        return type(self)(self.bits[numbers], self.colours[numbers])
-
 
 def of_pack(pack: Pack, rows: np.ndarray) -> Looks:
     """What the images in `rows` look like."""
-    chunks = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV decodes outside Python's lock
-        done = pool.map(lambda chunk: [of_image(pack.image(row)) for row in chunk], chunks)
-        found = [one for part in done for one in part]
-    bits = np.array([bits for bits, _ in found], np.uint64).reshape(-1, VIEWS)
-    return Looks(bits, np.array([colour for _, colour in found]).reshape(-1, 2))
+    bits, colours = np.empty((len(rows), VIEWS), np.uint64), np.empty((len(rows), 2))
+
+    def look(chunk: slice) -> int:
+        images = [pack.image(row, ENOUGH) for row in rows[chunk]]
+        bits[chunk], colours[chunk] = hashed(images), coloured(images)
+        return len(images)
+
+    chunks = [slice(i, i + CHUNK) for i in range(0, len(rows), CHUNK)]
+    bar = Bar("duplicates", total=len(rows))
+    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV works outside Python's lock
+        for done in pool.map(look, chunks):
+            bar.update(done)
+    return Looks(bits, colours)
 
 
-def of_image(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes (V,) uint64 and mean colour (2,) of an image (H, W, 3)."""
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    plain = _frequencies(grey)
-    crops = [_frequencies(_crop(grey, *where)) for where in CROPS]
-    bits = [_bits(low) for low in (plain, plain * SIGNS, *crops)]
-    mean = np.array([[cv2.mean(pixels)[:3]]], np.float32)
-    return np.array(bits, np.uint64), cv2.cvtColor(mean, cv2.COLOR_RGB2YCrCb)[0, 0, 1:]
+def hashed(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Hashes (B, V) uint64 of images, each (H, W, 3)."""
+    low = np.array([_frequencies(image) for image in images])
+    above = low > np.median(low, axis=(2, 3), keepdims=True)
+    return np.packbits(above.reshape(-1, VIEWS, LOW * LOW), axis=2).view(np.uint64)[..., 0]
 
 
-def distances(a: Looks, b: Looks) -> np.ndarray:
+def coloured(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean colours (B, 2) of images, each (H, W, 3)."""
+    means = np.array([[cv2.mean(image)[:3] for image in images]], np.float32)
+    return cv2.cvtColor(means, cv2.COLOR_RGB2YCrCb)[0, :, 1:]
+
+
+def distances(looks: Looks, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """How many bits (P,) differ between any view of one image and the other, or else FAR."""
-    ways = np.concatenate([a.bits ^ b.bits[:, :1], b.bits ^ a.bits[:, :1]], axis=1)
-    bits = np.bitwise_count(ways).min(axis=1)
-    return np.where(np.linalg.norm(a.colours - b.colours, axis=1) <= COLOUR, bits, FAR)
+    found = np.full(len(a), FAR)
+    apart = looks.colours[a] - looks.colours[b]
+    near = np.flatnonzero((apart**2).sum(axis=1) <= COLOUR**2)
+    one, other = looks.bits[a[near]], looks.bits[b[near]]
+    ways = np.concatenate([one ^ other[:, :1], other ^ one[:, :1]], axis=1)
+    found[near] = np.bitwise_count(ways).min(axis=1)
+    return found
 
 
-def _frequencies(grey: np.ndarray) -> np.ndarray:
+def _frequencies(image: np.ndarray) -> list[np.ndarray]:
+    """The lowest frequencies (LOW, LOW) of each view."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    plain = _lowest(grey)
+    return [plain, plain * SIGNS, *(_lowest(_crop(grey, *where)) for where in CROPS)]
+
+
+def _lowest(grey: np.ndarray) -> np.ndarray:
     """The lowest frequencies (LOW, LOW), whole numbers: a blank image has none but the first."""
     small = cv2.resize(grey, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
     return cv2.dct(small.astype(np.float32))[:LOW, :LOW].round()
-
-
-def _bits(low: np.ndarray) -> np.uint64:
-    return np.packbits(low > np.median(low)).view(np.uint64)[0]
 
 
 def _crop(grey: np.ndarray, down: float, right: float) -> np.ndarray:

@@ -8,12 +8,14 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from stages.base.bar import Bar
 from stages.copies import hashes
+from stages.copies.directions import Directions
 
-TILE, STRIP = 2048, 128  # images that are in memory, and of these compared, with a TILE at a time
+STRIP, TILE = 256, 2048  # images that are compared at once, and with how many, no fewer
 MOST = 50  # copies of an image in a tile; more are a crowd, which the first of them join as well
 COLUMNS = ["a", "b", "cosine", "distance"]
-TINY = 1e-12
+ROUNDING = 1e-4  # of a bound, in fp32
 
 
 class Limits(Protocol):
@@ -31,19 +33,27 @@ def pairs(
     Activations (M, F), which may lie in a file, and the rows (N,) of them that the images are;
     what they look like.
     """
+    directions = Directions(features, rows)
     found = [
         alike
-        for candidates in _candidates(features, rows, limits.cosine)
-        if len(alike := _alike(*candidates, looks, limits))
+        for candidates in _candidates(directions.sketches, limits.cosine)
+        if len(alike := _alike(*candidates, directions, looks, limits))
     ]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
 
 
 def _alike(
-    a: np.ndarray, b: np.ndarray, cosine: np.ndarray, looks: hashes.Looks, limits: Limits
-) -> pd.DataFrame:
-    """Those of candidates (P,) that look alike enough for their cosine."""
-    distance = hashes.distances(looks.at(a), looks.at(b)).astype(int)
+    a: np.ndarray, b: np.ndarray, bound: np.ndarray, directions: Directions, looks: hashes.Looks,
+    limits: Limits,
+) -> pd.DataFrame:  # fmt: skip
+    """Those of candidates (P,) that look alike enough for their cosine.
+
+    For its bound few do, so that only theirs are asked for.
+    """
+    distance = hashes.distances(looks, a, b)
+    kept = np.flatnonzero(distance <= most_bits(bound, limits))
+    a, b, distance = a[kept], b[kept], distance[kept]
+    cosine = directions.cosines(a, b).round(4)
     table = pd.DataFrame(dict(zip(COLUMNS, (a, b, cosine, distance), strict=True)))
     return table[distance <= most_bits(cosine, limits)].groupby("a").head(MOST)
 
@@ -58,33 +68,14 @@ def most_bits(cosine: np.ndarray, limits: Limits) -> np.ndarray:
 
 
 def _candidates(
-    features: np.ndarray, rows: np.ndarray, least: float
+    sketches: np.ndarray, least: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Images a < b (P,) whose cosine (P,) is at least so much, strip by strip.
-
-    Memory does not grow with the set, whatever part of it is alike.
-    """
-    mean = _mean(features, rows)
-    for i in range(0, len(rows), TILE):
-        first = _directions(features[rows[i : i + TILE]], mean)
-        for j in range(i, len(rows), TILE):
-            second = first if i == j else _directions(features[rows[j : j + TILE]], mean)
-            for k in range(0, len(first), STRIP):
-                cosine = first[k : k + STRIP] @ second.T
-                near = np.triu(cosine >= least, k + 1) if i == j else cosine >= least
-                a, b = np.nonzero(near)
-                yield a + i + k, b + j, cosine[a, b].astype(np.float64).round(4)
-
-
-def _mean(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The mean activations (F,): what all images have in common makes none of them alike."""
-    total = np.zeros(features.shape[1])
-    for i in range(0, len(rows), TILE):
-        total += features[rows[i : i + TILE]].sum(axis=0, dtype=np.float64)
-    return total / max(1, len(rows))
-
-
-def _directions(features: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Activations (B, F) less their mean, each of length 1."""
-    apart = (features - mean).astype(np.float32)
-    return apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), TINY)
+    """Images a < b (P,) whose cosine may be at least so much, and a bound of it, strip by strip."""
+    count = len(sketches)
+    strips = [(i, j) for i in range(0, count, STRIP) for j in range(i, count, TILE)]
+    for i, j in Bar("duplicates", strips, unit=" pairs", unit_scale=STRIP * TILE):
+        bound = sketches[i : i + STRIP] @ sketches[j : j + TILE].T + np.float32(ROUNDING)
+        near = bound >= least
+        flat = np.flatnonzero(np.triu(near, 1) if i == j else near)  # much faster than in the plane
+        a, b = np.divmod(flat, near.shape[1])
+        yield a + i, b + j, bound.ravel()[flat]

@@ -55,15 +55,18 @@ def is_ordinary(image: Image.Image, data: bytes) -> bool:
 
 
 def _by_opencv(image: Image.Image, data: bytes, at_least: int | None) -> np.ndarray | None:
-    """The pixels, in two thirds of Pillow's time.
+    """The pixels, in two thirds of Pillow's time."""
+    return cv2.imdecode(np.frombuffer(data, np.uint8), in_colour(min(image.size), at_least))
 
-    The decoder itself shrinks by the largest factor that leaves the shorter side `at_least`; where
-    that is None no image is large enough for any.
+
+def in_colour(shorter_side: int, at_least: int | None) -> int:
+    """OpenCV's flag to decode a JPEG to RGB, shrunk by the decoder itself if that is enough.
+
+    It takes the largest factor that leaves the shorter side `at_least`; where that is None no image
+    is large enough for any.
     """
-    how = next(
-        flag for by, flag in REDUCED.items() if min(image.size) >= by * (at_least or LONGEST)
-    )
-    return cv2.imdecode(np.frombuffer(data, np.uint8), how | cv2.IMREAD_COLOR_RGB)
+    how = next(flag for by, flag in REDUCED.items() if shorter_side >= by * (at_least or LONGEST))
+    return how | cv2.IMREAD_COLOR_RGB
 
 
 def _said(error: Exception, data: bytes) -> str:

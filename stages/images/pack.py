@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from stages.images import decoding
 from stages.images.packing import BLOB, INDEX
 
 
@@ -31,6 +32,7 @@ class Pack:
         self._row = {name: row for row, name in enumerate(self.names)}
         self._offset = self.index["offset"].to_numpy()
         self._bytes = self.index["bytes"].to_numpy()
+        self._shorter_side = self.index[["width", "height"]].to_numpy().min(axis=1)
         self._blob = os.open(folder / BLOB, os.O_RDONLY)
         weakref.finalize(self, os.close, self._blob)
 
@@ -50,14 +52,15 @@ class Pack:
         """The bytes of one JPEG."""
         return os.pread(self._blob, self._bytes[row], self._offset[row])
 
-    def image(self, row: int) -> np.ndarray:
-        """One image, uint8 (H, W, 3).
+    def image(self, row: int, at_least: int | None = None) -> np.ndarray:
+        """One image, uint8 (H, W, 3); smaller where a shorter side of `at_least` is enough.
 
         Raises:
             OSError: its bytes are no JPEG any more.
 
         """
-        pixels = cv2.imdecode(np.frombuffer(self.jpeg(row), np.uint8), cv2.IMREAD_COLOR_RGB)
+        how = decoding.in_colour(self._shorter_side[row], at_least)
+        pixels = cv2.imdecode(np.frombuffer(self.jpeg(row), np.uint8), how)
         if pixels is None:
             raise OSError(f"{self.folder / BLOB} is damaged at {self.names[row]}")
         return pixels
