@@ -73,9 +73,11 @@ def _candidates(
     """Images a < b (P,) whose cosine may be at least so much, and a bound of it, strip by strip."""
     count = len(sketches)
     strips = [(i, j) for i in range(0, count, STRIP) for j in range(i, count, TILE)]
-    for i, j in Bar("duplicates", strips, unit=" pairs", unit_scale=STRIP * TILE):
-        bound = sketches[i : i + STRIP] @ sketches[j : j + TILE].T + np.float32(ROUNDING)
-        near = bound >= least
-        flat = np.flatnonzero(np.triu(near, 1) if i == j else near)  # much faster than in the plane
-        a, b = np.divmod(flat, near.shape[1])
-        yield a + i, b + j, bound.ravel()[flat]
+    with Bar("duplicates", total=len(strips) * STRIP * TILE, unit=" pairs", unit_scale=True) as bar:
+        for i, j in strips:
+            bound = sketches[i : i + STRIP] @ sketches[j : j + TILE].T + np.float32(ROUNDING)
+            near = bound >= least
+            flat = np.flatnonzero(np.triu(near, 1) if i == j else near)  # faster than in the plane
+            a, b = np.divmod(flat, near.shape[1])
+            yield a + i, b + j, bound.ravel()[flat]
+            bar.update(STRIP * TILE)
