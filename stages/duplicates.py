@@ -1,7 +1,6 @@
 """duplicates: images that are copies of others, told, and kept in one fold if they are to be."""
 
 from collections.abc import Sequence
-from itertools import combinations
 from types import SimpleNamespace
 
 import click
@@ -33,9 +32,8 @@ def main() -> None:
     pairs = find(names, pack, s.duplicates)
     folds = rows if s.split.keep_together == "none" else kept_together(rows, pairs)
     table = report.described(pairs, folds)
-    for path, content in ((paths.FOLDS, folds), (paths.COPIES, table)):
-        with records.whole(path) as part:
-            content.to_csv(part, index=False, lineterminator="\n")
+    records.write_table(paths.FOLDS, folds)
+    records.write_table(paths.COPIES, table)
     draw(pack, table.head(SHOWN))
     found, moved = report.counts(table), int((folds["fold"] != rows["fold"]).sum())
     click.echo(f"duplicates: {report.sentence(found, moved)}")
@@ -45,14 +43,13 @@ def main() -> None:
 def find(names: Sequence[str], pack: Pack, limits: SimpleNamespace) -> pd.DataFrame:
     """Pairs of copies: image_a, image_b, kind, cosine, distance.
 
-    Of a file under many names each is paired with the first.
+    Of a file under many names each is paired with the first, which alone is compared with others.
     """
     same = exact.sets(Archive(paths.RAW), names)
     copies = [(a, b, "exact", 1.0, 0) for a, *others in same for b in others]
-    alike = look_alikes(names, pack, limits)
-    known = {pair for images in same for pair in combinations(images, 2)}
-    fresh = [pair not in known for pair in zip(alike["image_a"], alike["image_b"], strict=True)]
-    found = [pd.DataFrame(copies, columns=alike.columns), alike[fresh]]
+    known = {name for _, name, *_ in copies}
+    alike = look_alikes([name for name in names if name not in known], pack, limits)
+    found = [pd.DataFrame(copies, columns=alike.columns), alike]
     return pd.concat([table for table in found if len(table)] or found[:1], ignore_index=True)
 
 

@@ -21,9 +21,8 @@ def main(before: str, fold: str) -> None:
 
         found = find(before, fold, s)
     suggestion = rate_curve.suggest(found)
-    with records.whole(paths.rates(fold, before)) as part:
-        table = pd.DataFrame({"lr": found.rates, "train_loss": found.losses})
-        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+    table = pd.DataFrame({"lr": found.rates, "train_loss": found.losses})
+    records.write_table(paths.rates(fold, before), table, float_format="%.6g")
     rates.draw(paths.picture(stage, fold), found.rates, found.losses, suggestion)
     records.write_metrics(stage, {"suggestion": suggestion}, fold)
 

@@ -86,7 +86,7 @@ def draw_calibration(task: str, table: Table, truth: np.ndarray) -> dict[str, fl
 
 def write(path: Path, table: pd.DataFrame) -> None:
     """Write a table, six significant digits."""
-    records.write_text(path, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+    records.write_table(path, table, float_format="%.6g")
 
 
 if __name__ == "__main__":

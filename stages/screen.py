@@ -27,8 +27,7 @@ def main() -> None:
     kept = {use: table[~table["image"].isin(faults.index)] for use, table in rows.items()}
     outs = {paths.SCREENED: kept["training"], paths.TEST: kept["test"], paths.QUARANTINE: found}
     for path, table in outs.items():
-        with records.whole(path) as part:
-            table.to_csv(part, index=False, lineterminator="\n")
+        records.write_table(path, table)
     about = {"training_images": len(kept["training"]), "test_images": len(kept["test"])}
     for use, listed in found.groupby("use")["image"]:
         about |= {f"unreadable_{use}": len(listed), f"unreadable_{use}_images": some(listed)}

@@ -37,8 +37,7 @@ def main() -> None:
     for sentence in (*labels.remarks(rows, names, s.competition), *spare):
         click.echo(sentence)
     for path, table in ((paths.LABELLED, rows), (paths.CLASSES, classes), (paths.WANTED, test)):
-        with records.whole(path) as part:
-            table.to_csv(part, index=False, lineterminator="\n")
+        records.write_table(path, table)
     records.write_metrics(
         "split",
         {
@@ -99,9 +98,11 @@ def test_rows(archive: Archive, c: SimpleNamespace) -> tuple[pd.Series, pd.DataF
     """
     ids = read_sample(archive, c.sample_submission).iloc[:, 0]
     images = lookup.find(ids, c.test_images, archive, c.suffix)
-    test = pd.DataFrame({"id": ids, "image": images}).dropna().drop_duplicates("id")
+    wanted = pd.DataFrame({"id": ids, "image": images})
+    test = wanted.dropna().drop_duplicates("id")
     if len(test) < FEWEST * ids.nunique():
-        lookup.required(ids, c.test_images, archive, c.suffix)
+        missing = wanted.loc[wanted["image"].isna(), "id"]
+        raise lookup.no_image(list(missing), len(ids), c.test_images)
     for difference in lookup.differences(ids, images, archive, c):
         click.echo(difference)
     return ids, test

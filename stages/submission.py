@@ -60,7 +60,7 @@ def write(
     """
     with records.whole(path) as part:
         table.to_csv(part, index=False, float_format="%.9g", lineterminator="\n")
-        if faults := list(check.faults(parse(part, path.name), wanted, form, blended)):
+        if faults := list(check.faults(parse(part.read_bytes(), path.name), wanted, form, blended)):
             raise UserError(f"the submission would be refused: {'; '.join(faults)}.")
 
 

@@ -4,7 +4,7 @@ And over the cycles' snapshots, if tta.snapshots asks for it: of the ensemble th
 leaves behind, either the predictions are averaged or the weights.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 
 import click
@@ -17,7 +17,7 @@ from stages.base.growing import GrowingArray
 from stages.base.unfinished import Kept
 from stages.fit import training
 from stages.fit.snapshots import files
-from stages.images.loading import Views, chunks, load, resolve_workers
+from stages.images.loading import ManyViews, Views, chunks, load, resolve_workers
 from stages.images.pack import Pack
 from stages.learner import snapshots, tta
 from stages.model import hardware
@@ -50,8 +50,9 @@ def main(fold: str) -> None:
         predictions.write(path, table["id"], header.classes, mean)
         if name == "validation" and len(table):
             truth = tables.targets(table, header.classes, header.task)
-            names = metrics.USUAL[header.task]
-            scores = score(names, truth, mean) | score(names, truth, stack[0], prefix="plain_")
+            plain = metrics.usual(header.task, truth, stack[0])
+            scores = metrics.usual(header.task, truth, mean)
+            scores |= {f"plain_{metric}": value for metric, value in plain.items()}
     records.write_metrics("tta", {"validation_rows": len(valid), **scores, **used}, fold)
     kept.finish()
 
@@ -85,9 +86,8 @@ def predict(
     header: Header, network: Network, rows: pd.DataFrame, kept: Kept, name: str, s: SimpleNamespace
 ) -> np.ndarray:
     """Predictions (V, N, C) of every view of the rows, at the size last trained at."""
-    views = tta.views_of(
-        Pack(paths.PACK), rows["image"], header.size, s.tta.augmented, s.transforms, s.seed
-    )
+    pack, names = Pack(paths.PACK), tta.names(s.tta.augmented)
+    views = ManyViews(pack, pack.rows(rows["image"]), header.size, s.transforms, s.seed, names)
     batch_size, workers = s.tta.batch_size, resolve_workers(s.runtime.workers)
     shape = (len(rows), len(views.which), len(header.classes))
     with (
@@ -99,13 +99,6 @@ def predict(
         ):
             array.add(batch)
     return np.load(kept.folder / name).transpose(1, 0, 2)
-
-
-def score(
-    names: Sequence[str], truth: np.ndarray, mean: np.ndarray, prefix: str = ""
-) -> dict[str, float | None]:
-    """The metrics named, over the whole set."""
-    return {f"{prefix}{name}": metrics.score(name, truth, mean) for name in names}
 
 
 if __name__ == "__main__":

@@ -180,8 +180,29 @@ def test_a_crowd_of_copies_is_one_set_though_not_every_pair_is_listed(monkeypatc
     features, looks = described_by(np.random.default_rng(3), 60)
     features[:40], looks.bits[:40] = features[0], looks.bits[0]
     found = near.pairs(features, np.arange(60), looks, LIMITS)
-    assert len(found) < 40 * 39 / 2
+    assert len(found) < 2 * 3 * 40 < 40 * 39 / 2
     assert together.sets(60, plain(found)).tolist() == [0] * 40 + list(range(40, 60))
+
+
+@pytest.mark.parametrize("tile", [8, 64])
+def test_every_copy_is_linked_with_its_original_though_not_with_other_copies(monkeypatch, tile):
+    """Forty copies, each with bits of its own turned: near the original, far from each other."""
+    monkeypatch.setattr(near, "MOST", 3)
+    monkeypatch.setattr(near, "STRIP", 8)
+    monkeypatch.setattr(near, "TILE", tile)
+    features, looks = described_by(np.random.default_rng(5), 60)
+    features[:41] = features[0]
+    looks.bits[1:41] = looks.bits[0] ^ (np.uint64(1) << np.arange(40, dtype=np.uint64))[:, None]
+    limits = SimpleNamespace(cosine=0.8, distance=1)
+    found = near.pairs(features, np.arange(60), looks, limits)
+    assert plain(found) == {(0, copy) for copy in range(1, 41)}
+
+
+def test_without_a_bit_to_differ_images_must_still_point_the_same_way():
+    features, looks = of_rank(600), hashes.Looks(np.zeros((900, 1), np.uint64), np.zeros((900, 2)))
+    features[899] = features[898]
+    limits = SimpleNamespace(cosine=0.2, distance=0)
+    assert plain(near.pairs(features, np.arange(900), looks, limits)) == {(898, 899)}
 
 
 def test_many_images_of_like_activations_hide_no_copy(monkeypatch):

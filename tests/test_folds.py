@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.rows import folds, strata
+from stages.rows import folds, strata, tables
 from stages.rows.folds import TRAIN_ONLY, get_cv_idxs
 
 DOG_BREEDS, PLANET = 10222, 40479
@@ -68,13 +68,13 @@ def test_rows_left_over_by_the_folds_are_train_only():
 
 
 def test_split_keeps_table_order_and_trains_on_all_that_does_not_validate():
-    train, valid = folds.split(np.array([1, 0, TRAIN_ONLY, 1, 0]), "1")
+    train, valid = tables.split(pd.DataFrame({"fold": [1, 0, TRAIN_ONLY, 1, 0]}), "1")
     assert list(train) == [1, 2, 4]
     assert list(valid) == [0, 3]
 
 
 def test_full_trains_on_every_row_and_validates_none():
-    train, valid = folds.split(np.array([1, 0, TRAIN_ONLY]), "full")
+    train, valid = tables.split(pd.DataFrame({"fold": [1, 0, TRAIN_ONLY]}), "full")
     assert list(train) == [0, 1, 2]
     assert len(valid) == 0
 

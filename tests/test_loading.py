@@ -161,12 +161,6 @@ def test_shuffled_leaves_nothing_in_place_by_habit():
     assert np.mean(fixed) == pytest.approx(1, abs=4 / np.sqrt(200))
 
 
-def test_take_leaves_the_rest():
-    rest = iter(range(5))
-    assert list(loading.take(rest, 2)) == [0, 1]
-    assert list(rest) == [2, 3, 4]
-
-
 def test_a_number_of_workers_is_taken_as_given_and_auto_is_at_least_one():
     assert loading.resolve_workers(0) == 1
     assert loading.resolve_workers(3) == 3

@@ -44,7 +44,7 @@ def good(layout: Layout, seed: int = 0, reference_seed: int = 0) -> Good:
     rows = [f"{i:04d}{suffix},{first.split(',', 1)[1]}" for i in range(1, ROWS + 1)]
     if '"c, d"' in first:
         rows = [f'"{i:04d}, x",{first.rsplit(",", 2)[1]},0.5' for i in range(1, ROWS + 1)]
-    wanted = parse(io.BytesIO("\n".join([header, *rows]).encode()), "sample")
+    wanted = parse("\n".join([header, *rows]).encode(), "sample")
     truth = cells.targets([row[2] for row in layout.rows], layout.classes, c.task)
     form = forms.form_of(wanted.columns[1:], layout.classes, c, truth)
     values = predicted(layout, truth, rng)
@@ -70,7 +70,7 @@ def predicted(layout: Layout, truth: np.ndarray, rng: np.random.Generator) -> np
 
 def faults(text: str, about: Good) -> list[str]:
     try:
-        table = parse(io.BytesIO(text.encode()), "submission.csv")
+        table = parse(text.encode(), "submission.csv")
     except UserError as error:
         return [error.message]
     return list(check.faults(table, about.wanted, about.form, about.reference))

@@ -12,7 +12,7 @@ from PIL import Image
 from stages.base import params
 from stages.commands import views as command
 from stages.fit.data import ImageData
-from stages.images.loading import Views, load
+from stages.images.loading import ManyViews, Views, load
 from stages.learner import sheet, tta
 from tests.project import ROOT, edit
 
@@ -100,7 +100,7 @@ def test_a_tile_is_what_the_network_is_trained_and_validated_on(pack, settings):
 def test_a_tile_of_tta_is_what_tta_predicts_on(pack, settings):
     s = settings()
     *_, line = sheet.lines(s)
-    views = tta.views_of(pack, NAMES, 80, 4, s.transforms, s.seed)
+    views = ManyViews(pack, pack.rows(NAMES), 80, s.transforms, s.seed, tta.names(4))
     [(pixels, _)] = load(views, [range(len(NAMES))], 1)
     for name, expected in zip(NAMES, pixels, strict=True):
         assert np.array_equal(line.pixels(pack, name, s), expected.permute(0, 2, 3, 1).numpy())

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from stages.base.settings import Transforms
+from stages.images.loading import ManyViews
 from stages.learner import tta
 from stages.model.network import Network, build_backbone, build_head
 from stages.model.tasks import TASKS
@@ -31,7 +32,7 @@ def images(make_pack):
 
 
 def predict(network, pack, augmented=4, images=IMAGES, workers=1, batch_size=8):
-    views = tta.views_of(pack, images, 32, augmented, SIDE_ON, seed=42)
+    views = ManyViews(pack, pack.rows(images), 32, SIDE_ON, 42, tta.names(augmented))
     batches = tta.predict(network, TASKS["multiclass"], views, batch_size, workers)
     return np.concatenate(list(batches)).transpose(1, 0, 2)
 

@@ -9,8 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from stages.base import paths
 from stages.base.errors import UserError
 from stages.learner import weights
+from stages.model import checkpoint
 from stages.model.network import build_backbone
 from tests.project import run_stage, write_project
 
@@ -181,11 +183,6 @@ def test_an_architecture_without_weights_on_the_hub_is_refused():
         weights.load("test_coatnet", "hub")
 
 
-def test_the_size_of_pretraining_is_timms_record():
-    assert weights.pretrained_size(build_backbone("resnet34")) == 224
-    assert weights.pretrained_size(build_backbone("test_vit")) == 160
-
-
 @pytest.mark.parametrize(("source", "size"), [("package", 224), ("none", None)])
 def test_the_stage_records_the_size_that_pretrained_weights_saw(tmp_path, source, size):
     changes = {"model.architecture": "efficientnet_lite0", "model.weights": source}
@@ -194,6 +191,13 @@ def test_the_stage_records_the_size_that_pretrained_weights_saw(tmp_path, source
     assert json.loads((folder / "metrics/backbone.json").read_text())["pretrained_size"] == size
 
 
-def test_normalisation_is_timms_record():
-    assert weights.normalisation(build_backbone("resnet34"))[0] == [0.485, 0.456, 0.406]
-    assert weights.normalisation(build_backbone("test_vit")) == ([0.5] * 3, [0.5] * 3)
+@pytest.mark.parametrize(
+    ("architecture", "mean"),
+    [("test_efficientnet", [0.485, 0.456, 0.406]), ("test_vit", [0.5] * 3)],
+)
+def test_the_stage_records_what_the_network_is_normalised_by(tmp_path, architecture, mean):
+    changes = {"model.architecture": architecture, "model.weights": "none"}
+    folder = write_project(tmp_path / "p", Path("unused"), **changes)
+    run_stage(folder, "backbone")
+    header = checkpoint.read_header(folder / paths.BACKBONE, checkpoint.BackboneHeader)
+    assert header.mean == mean

@@ -1,13 +1,19 @@
 """Writing results: whole or not at all, in a form that git can compare."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stages.base import paths
+
+if TYPE_CHECKING:  # half a second, that who writes no table does without
+    import pandas as pd
 
 Value = float | int | str | bool | None
 
@@ -28,6 +34,12 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` whole or not at all, with the same line ends on every system."""
     with whole(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_table(path: Path, table: pd.DataFrame, **form: Any) -> None:
+    """Write a table as a csv in the same way; `form`: what else pandas is to know."""
+    with whole(path) as part:
+        table.to_csv(part, index=False, lineterminator="\n", **form)
 
 
 def write_metrics(stage: str, values: Mapping[str, Value], fold: str | None = None) -> None:

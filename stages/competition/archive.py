@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import lzma
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 from posixpath import splitext
-from typing import IO
 
 from stages.base.errors import UserError
 
@@ -84,10 +82,6 @@ class Archive:
         """The CRC-32 of one file, which a zip holds ready."""
         holder = self._zips[name]
         return holder.getinfo(name).CRC if holder else zlib.crc32(self.read(name))
-
-    def open(self, name: str) -> IO[bytes]:
-        """One file as a stream."""
-        return io.BytesIO(self.read(name))
 
     def images(self, folder: str) -> list[str]:
         """The images under a folder of the competition, sorted.

@@ -39,7 +39,7 @@ def faults_of(path: Path, s: Settings) -> list[str]:
     classes = tables.classes(paths.CLASSES)
     truth = tables.targets(tables.read(paths.FOLDS), classes, s.competition.task)
     form = form_of(sample.columns[1:], classes, s.competition, truth)
-    return list(faults(parse(path, str(path)), sample, form, reference()))
+    return list(faults(parse(path.read_bytes(), str(path)), sample, form, reference()))
 
 
 def notes(c: Competition) -> list[str]:

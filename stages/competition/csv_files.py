@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
 
@@ -24,7 +23,7 @@ def read_csv(archive: Archive, name: str) -> pd.DataFrame:
         UserError: there is no such file, it is no csv, or it has no rows.
 
     """
-    return parse(archive.open(name), name)
+    return parse(archive.read(name), name)
 
 
 def read_sample(archive: Archive, name: str) -> pd.DataFrame:
@@ -47,7 +46,7 @@ def read_sample(archive: Archive, name: str) -> pd.DataFrame:
     return rows
 
 
-def parse(file: IO[bytes] | Path, name: str) -> pd.DataFrame:
+def parse(data: bytes, name: str) -> pd.DataFrame:
     """A csv with every cell as text: 0007 stays 0007, NA stays NA, columns of one name stay two.
 
     Spaces after a comma are left out, those at the start of a line are not: ids keep them.
@@ -55,10 +54,9 @@ def parse(file: IO[bytes] | Path, name: str) -> pd.DataFrame:
     pandas would fill short rows up, rename columns that repeat and take a stray quote.
 
     Raises:
-        UserError: it is no csv, two columns share a name, or it has no rows.
+        UserError: it is no csv, or it has no rows.
 
     """
-    data = file.read_bytes() if isinstance(file, Path) else file.read()
     try:
         header, *rows = _rows(data.decode("utf-8-sig"), name) or [[]]
     except UnicodeDecodeError as error:

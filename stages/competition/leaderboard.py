@@ -27,8 +27,4 @@ def score(submission: pd.DataFrame) -> dict[str, float]:
     probabilities = submission[demo.CLASSES].to_numpy(dtype=float)
     if not np.isfinite(probabilities).all():
         raise UserError("the submission has missing or infinite values; Kaggle would refuse it.")
-    return {
-        "log_loss": metrics.score("log_loss", truth, probabilities),
-        "accuracy": metrics.score("accuracy", truth, probabilities),
-        "rows": len(submission),
-    }
+    return metrics.usual("multiclass", truth, probabilities) | {"rows": len(submission)}

@@ -47,19 +47,6 @@ def training(archive: Archive, c: SimpleNamespace) -> dict[str, str]:
     return {image: path for image, path in found.items() if not image.startswith(inner)}
 
 
-def required(ids: Sequence[str], folders: Folders, archive: Archive, suffix: str) -> list[str]:
-    """The image of every id.
-
-    Raises:
-        UserError: ids without an image, the first of them named, or with several.
-
-    """
-    found = find(ids, folders, archive, suffix)
-    if missing := [i for i, image in zip(ids, found, strict=True) if image is None]:
-        raise no_image(missing, len(found), folders)
-    return found
-
-
 def no_image(missing: Sequence[str], count: int, folders: Folders) -> UserError:
     """What is said of ids that have no image."""
     return UserError(

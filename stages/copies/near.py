@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from stages.base.bar import Bar
+from stages.base.settings import Duplicates
 from stages.copies import hashes
 from stages.copies.directions import Directions
 
 STRIP, TILE = 256, 2048  # images that are compared at once, and with how many, no fewer
-MOST = 50  # copies of an image in a tile; more are a crowd, which the first of them join as well
+MOST = 50  # pairs of an image with others that have as many
 COLUMNS = ["a", "b", "cosine", "distance"]
 ROUNDING = 1e-4  # of a bound, in fp32
 
 
-class Limits(Protocol):
-    """The `duplicates` group of params.yaml."""
-
-    cosine: float
-    distance: int
-
-
 def pairs(
-    features: np.ndarray, rows: np.ndarray, looks: hashes.Looks, limits: Limits
+    features: np.ndarray, rows: np.ndarray, looks: hashes.Looks, limits: Duplicates
 ) -> pd.DataFrame:
     """Pairs of alike images: a < b, their numbers; cosine; distance.
 
@@ -34,8 +27,9 @@ def pairs(
     what they look like.
     """
     directions = Directions(features, rows)
+    listed = np.zeros(len(rows), dtype=int)
     found = [
-        alike
+        _few(alike, listed)
         for candidates in _candidates(directions.sketches, limits.cosine)
         if len(alike := _alike(*candidates, directions, looks, limits))
     ]
@@ -44,7 +38,7 @@ def pairs(
 
 def _alike(
     a: np.ndarray, b: np.ndarray, bound: np.ndarray, directions: Directions, looks: hashes.Looks,
-    limits: Limits,
+    limits: Duplicates,
 ) -> pd.DataFrame:  # fmt: skip
     """Those of candidates (P,) that look alike enough for their cosine.
 
@@ -55,10 +49,23 @@ def _alike(
     a, b, distance = a[kept], b[kept], distance[kept]
     cosine = directions.cosines(a, b).round(4)
     table = pd.DataFrame(dict(zip(COLUMNS, (a, b, cosine, distance), strict=True)))
-    return table[distance <= most_bits(cosine, limits)].groupby("a").head(MOST)
+    return table[(cosine >= limits.cosine) & (distance <= most_bits(cosine, limits))]
 
 
-def most_bits(cosine: np.ndarray, limits: Limits) -> np.ndarray:
+def _few(table: pd.DataFrame, listed: np.ndarray) -> pd.DataFrame:
+    """The pairs without those of two images that both have MOST already.
+
+    Of a crowd, which has a pair for every two, the first images are paired with all others.
+    `listed` (N,) counts the pairs of each image, these too from now on.
+    """
+    wanted = [table.groupby(end).cumcount() + listed[table[end]] < MOST for end in "ab"]
+    kept = table[wanted[0] | wanted[1]]
+    for end in "ab":
+        np.add.at(listed, kept[end], 1)
+    return kept
+
+
+def most_bits(cosine: np.ndarray, limits: Duplicates) -> np.ndarray:
     """How many bits of a hash may differ at a cosine: none at the least, `distance` at 1.
 
     An enlarged thumbnail has the same hash but softer activations, a crop the other way round: one

@@ -14,21 +14,14 @@ Link = tuple[int, int]
 
 
 def sets(count: int, links: Iterable[Link]) -> np.ndarray:
-    """The set (count,) that each thing is in, called after its first, once links have joined them.
+    """The set (count,) that each thing is in, called after its first, once links join them."""
+    from scipy.sparse import coo_array  # a third of a second, and most sets have no copies
+    from scipy.sparse.csgraph import connected_components
 
-    A union-find with halved paths.
-    """
-    parent = list(range(count))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = i = parent[parent[i]]
-        return i
-
-    for a, b in links:
-        first, second = sorted((root(a), root(b)))
-        parent[second] = first
-    return np.array([root(i) for i in range(count)], dtype=int)
+    ends = np.array(list(links), dtype=int).reshape(-1, 2).T
+    graph = coo_array((np.ones(ends.shape[1]), ends), shape=(count, count))
+    _, found = connected_components(graph, directed=False)
+    return np.unique(found, return_index=True)[1][found]
 
 
 def regrouped(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from stages.fit.sampling import Sampler
 from stages.fit.stepper import Batch
-from stages.images.loading import CPU, Key, Views, chunks, load, take
+from stages.images.loading import CPU, Key, Views, chunks, load
 from stages.images.views import generator
 
 
@@ -137,7 +138,7 @@ class ImageData:
         plain = self._plain(self.valid)
         batches = self._load(self._stream(names, plain, skip))
         for _ in names:
-            yield take(batches, self.steps - skip), take(batches, len(plain))
+            yield islice(batches, self.steps - skip), islice(batches, len(plain))
             skip = 0
 
     def plain(self) -> Iterator[Batch]:

@@ -5,25 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import nn
 
 from stages.base.errors import UserError
+from stages.base.settings import Fit
 from stages.fit import reading, schedules, table
 from stages.fit.data import Data
 from stages.fit.stage_bar import UNSEEN, Unseen
 from stages.fit.stepper import Batch, Learner, Stepper
 
 Row = dict[str, float | int | str | None]
-
-
-class Fit(schedules.Cycles, Protocol):
-    """One entry of `fits` in params.yaml."""
-
-    lr: str | float | list[float]
-    weight_decay: float | None
 
 
 @dataclass(frozen=True)
@@ -147,7 +140,7 @@ def check(row: Row, stage: str) -> None:
 def fit(
     stepper: Stepper,
     data: Data,
-    cycles: schedules.Cycles,
+    cycles: Fit,
     names: list[str],
     bar: Unseen = UNSEEN,
     after_step: Callable[[], None] = lambda: None,

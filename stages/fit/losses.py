@@ -6,24 +6,17 @@ Validation is always by the task's own loss, so that figures stay comparable.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
+
+from stages.base import settings
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # outputs (B, C), targets: a mean
 SURE = 1e-6  # 1 - p below this counts as this: the slope of a root at 0 is infinite
 
 
-class Options(Protocol):
-    """The `loss` group of params.yaml."""
-
-    class_weights: str
-    focal_gamma: float
-    label_smoothing: float
-
-
-def of(own: Loss, options: Options, targets: torch.Tensor, outputs: int) -> Loss:
+def of(own: Loss, options: settings.Loss, targets: torch.Tensor, outputs: int) -> Loss:
     """The training loss for `targets`, all that are trained on: (N,) classes or (N, C) tags.
 
     `own`, the task's, as long as every option is off. There are `outputs` classes.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
+
+from stages.base.settings import Fit
 
 WARM_SHARE = 20  # the first 1/20 of the first cycle ...
 WARM_RATE = 0.01  # ... runs at 1/100 of the highest rate
@@ -13,16 +14,7 @@ RISE = 0.25  # the share of one cycle in which the rate climbs ...
 FIRST, LAST = 1 / 25, 1e-5  # ... from this much of the highest, and falls to that
 
 
-class Cycles(Protocol):
-    """The schedule of one fit: its kind, and fastai's n_cycle, cycle_len and cycle_mult."""
-
-    schedule: str
-    cycles: int
-    cycle_len: int | None
-    cycle_mult: int
-
-
-def cycle_epochs(fit: Cycles) -> list[int]:
+def cycle_epochs(fit: Fit) -> list[int]:
     """Epochs of each cycle: (3, 1, 2) is [1, 2, 4].
 
     Without cycle_len a cycle is one epoch, and cycle_mult multiplies all the same, as in fastai.
@@ -30,18 +22,18 @@ def cycle_epochs(fit: Cycles) -> list[int]:
     return [(fit.cycle_len or 1) * fit.cycle_mult**i for i in range(fit.cycles)]
 
 
-def cycle_ends(fits: Sequence[Cycles]) -> list[int]:
+def cycle_ends(fits: Sequence[Fit]) -> list[int]:
     """The last epoch of each cycle of fits that follow each other: (3, 1, 2) is [0, 2, 6]."""
     lengths = [length for fit in fits for length in cycle_epochs(fit)]
     return [int(count) - 1 for count in np.cumsum(lengths, dtype=int)]
 
 
-def epochs(fit: Cycles) -> int:
+def epochs(fit: Fit) -> int:
     """Epochs of one fit (fastai's sum_geom): (3, 1, 2) is 7, (3, 2, 1) is 6."""
     return sum(cycle_epochs(fit))
 
 
-def multipliers(fit: Cycles, batches_per_epoch: int) -> np.ndarray:
+def multipliers(fit: Fit, batches_per_epoch: int) -> np.ndarray:
     """What the highest rate is multiplied by at each batch of one fit, shape (batches,).
 
     SGDR (Loshchilov and Hutter 2016) as fastai 0.7 carried it out: cosine from 1 towards 0 per

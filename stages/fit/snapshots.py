@@ -43,8 +43,7 @@ def place(kept: Kept, fold: str, epochs: Sequence[int]) -> None:
 def write_list(fold: str, epochs: Sequence[int]) -> None:
     """Write which epochs there are snapshots of."""
     table = pd.DataFrame({"epoch": epochs}, dtype=int)
-    text = table.to_csv(index=False, lineterminator="\n")
-    records.write_text(paths.snapshots(fold) / LIST, text)
+    records.write_table(paths.snapshots(fold) / LIST, table)
 
 
 def file_of(epoch: int) -> str:

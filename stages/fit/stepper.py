@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 
+from stages.base.settings import Optimizer
 from stages.fit.average import Average
 from stages.fit.losses import Loss
 from stages.fit.mixing import Mixing, partners
@@ -20,15 +21,6 @@ Batch = tuple[torch.Tensor, torch.Tensor]  # inputs (B, ...), targets (B,) or (B
 SMOOTHING = 0.98
 ADAM_EPS = 1e-5  # as fastai's Adam since its second version ...
 BETA2 = 0.99  # ... whose first beta is the momentum
-
-
-class Optimizer(Protocol):
-    """The `optimizer` group of params.yaml."""
-
-    name: str
-    momentum: float
-    weight_decay: float
-    ema: float
 
 
 @dataclass

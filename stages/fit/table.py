@@ -51,6 +51,5 @@ def timed(items: Iterable[Item]) -> Iterator[tuple[float, Item]]:
 
 def write(path: Path, rows: Sequence[Mapping[str, Any]], *metric: str) -> None:
     """Write the table as a CSV of six significant digits; a stage without fits has no metric."""
-    with records.whole(path) as part:
-        epochs = pd.DataFrame(rows, columns=[*COLUMNS, *metric])
-        epochs.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+    epochs = pd.DataFrame(rows, columns=[*COLUMNS, *metric])
+    records.write_table(path, epochs, float_format="%.6g")

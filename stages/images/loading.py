@@ -15,12 +15,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
 import cv2
 import numpy as np
 import torch
 
+from stages.base.settings import Transforms
 from stages.images import views
 from stages.images.pack import Pack
 
@@ -39,7 +39,7 @@ class Views:
     rows: np.ndarray
     """The row of the pack that each item is."""
     size: int
-    transforms: views.Transforms
+    transforms: Transforms
     seed: int
 
     @property
@@ -141,11 +141,6 @@ def chunks(keys: Sequence, size: int) -> list[Sequence]:
 def shuffled(n: int, *key: object) -> np.ndarray:
     """A permutation of n that depends on `key` alone."""
     return views.generator("order", *key).permutation(n)
-
-
-def take(batches: Iterator[Batch], n: int) -> Iterator[Batch]:
-    """The next n batches."""
-    return islice(batches, n)
 
 
 def resolve_workers(workers: int | str) -> int:

@@ -9,22 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
 
 import cv2
 import numpy as np
 
+from stages.base.settings import Transforms
+from stages.images.decoding import scaled_size
+
 P_ROTATE = P_ZOOM = 0.75
 P_FLIP = 0.5
-
-
-class Transforms(Protocol):
-    """The `transforms` group of params.yaml."""
-
-    augment: str
-    max_zoom: float
-    rotate: float
-    lighting: float
 
 
 @dataclass(frozen=True)
@@ -94,8 +87,7 @@ def mapping(width: int, height: int, size: int, drawn: Draw) -> np.ndarray:
     Read from the right: place the crop, undo the mirror, the quarter turns and the rotation
     (about fastai's centre, (W // 2, H // 2)), undo the scaling.
     """
-    shorter = int(drawn.zoom * size)
-    w, h = _scaled(width, shorter, width, height), _scaled(height, shorter, width, height)
+    w, h = scaled_size(width, height, int(drawn.zoom * size))
     turned_w, turned_h = (h, w) if drawn.turns % 2 else (w, h)
     left, top = _crop(turned_w, size, drawn.right), _crop(turned_h, size, drawn.down)
     return (
@@ -130,10 +122,6 @@ def _warped(
 def _between_centres(to_source: np.ndarray) -> np.ndarray:
     """The same map between pixel centres at whole numbers, as OpenCV counts, not edges at 0."""
     return _affine(1, 1, -0.5, -0.5) @ to_source @ _affine(1, 1, 0.5, 0.5)
-
-
-def _scaled(side: int, shorter: int, width: int, height: int) -> int:
-    return max(side * shorter // min(width, height), shorter)
 
 
 def _crop(length: int, size: int, at: float | None) -> int:

@@ -58,14 +58,13 @@ def restored(module: nn.Module) -> Iterator[None]:
     """Restore weights, buffers, training mode and random state when the block ends, however."""
     weights = copy.deepcopy(module.state_dict())
     modes = [(m, m.training) for m in module.modules()]
-    random = torch.get_rng_state()
     try:
-        yield
+        with torch.random.fork_rng():
+            yield
     finally:
         module.load_state_dict(weights)
         for m, training in modes:
             m.training = training
-        torch.set_rng_state(random)
 
 
 def _training(data: Data, names: list[str]) -> Iterator[Batch]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from stages.images.loading import ManyViews
-from stages.images.pack import Pack
-from stages.images.views import Transforms
 from stages.learner.prediction import of_views
 from stages.model.network import Network
 from stages.model.tasks import Task
@@ -46,10 +44,3 @@ def average(stack: np.ndarray, plain_weight: float) -> np.ndarray:
         return stack[0]
     weights = [plain_weight, *[(1 - plain_weight) / augmented] * augmented]
     return np.tensordot(weights, stack.astype(np.float64), axes=1)
-
-
-def views_of(
-    pack: Pack, images: Sequence[str], size: int, augmented: int, transforms: Transforms, seed: int
-) -> ManyViews:
-    """The views of the images named."""
-    return ManyViews(pack, pack.rows(images), size, transforms, seed, names(augmented))

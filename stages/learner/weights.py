@@ -14,7 +14,6 @@ from stages.base.errors import UserError
 from stages.model.network import build_backbone
 
 Tensors = dict[str, torch.Tensor]
-IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
 
 def load(architecture: str, weights: str, seed: int = 0) -> tuple[nn.Module, str]:
@@ -35,18 +34,6 @@ def load(architecture: str, weights: str, seed: int = 0) -> tuple[nn.Module, str
     path = _package_file(architecture) if weights == "package" else Path(weights)
     backbone.load_state_dict(match(backbone, read(path), path.name))
     return backbone, f"{weights}: {path.name}"
-
-
-def normalisation(backbone: nn.Module) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation that the pretrained weights expect, from timm's record."""
-    config = getattr(backbone, "pretrained_cfg", None) or {}
-    return list(config.get("mean", IMAGENET[0])), list(config.get("std", IMAGENET[1]))
-
-
-def pretrained_size(backbone: nn.Module) -> int | None:
-    """Pixels of the square that the pretrained weights were trained at, from timm's record."""
-    config = getattr(backbone, "pretrained_cfg", None) or {}
-    return config["input_size"][-1] if "input_size" in config else None
 
 
 def read(path: Path) -> Tensors:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from stages.base.records import whole
+from stages.base import records
 from stages.base.unfinished import Kept
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def place(kept: Kept, folder: Path, names: Sequence[str]) -> None:
 
 def write_index(folder: Path, names: Sequence[str]) -> None:
     """Write the image of each row."""
-    with whole(folder / INDEX) as part:
-        pd.DataFrame({"image": names}).to_csv(part, index=False, lineterminator="\n")
+    records.write_table(folder / INDEX, pd.DataFrame({"image": names}))
 
 
 def read(folder: Path, images: Iterable[str]) -> torch.Tensor:

@@ -150,7 +150,7 @@ def read_header(path: Path, kind: type = Header) -> Any:
 
 def save_head(path: Path, header: Header, head: nn.Module) -> None:
     """Save a head that was trained on a frozen backbone."""
-    save(path, replace(header, trained="head"), _prefixed("head", head))
+    save(path, replace(header, trained="head"), head.state_dict(prefix="head."))
 
 
 def save_network(path: Path, header: Header, network: Network) -> None:
@@ -160,8 +160,8 @@ def save_network(path: Path, header: Header, network: Network) -> None:
 
 def tensors_of(network: Network, trained: str) -> Tensors:
     """The tensors of the head, and those of the backbone if all was `trained`."""
-    backbone = _prefixed("backbone", network.backbone) if trained == "all" else {}
-    return _prefixed("head", network.head) | backbone
+    backbone = network.backbone.state_dict(prefix="backbone.") if trained == "all" else {}
+    return network.head.state_dict(prefix="head.") | backbone
 
 
 def restore(network: Network, tensors: Tensors) -> None:
@@ -198,10 +198,6 @@ def load_network(path: Path, backbone: Path) -> Network:
             "and run `dvc repro`."
         ) from None
     return Network(body, head, header.pool, header.mean, header.std)
-
-
-def _prefixed(prefix: str, module: nn.Module) -> Tensors:
-    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
 
 
 def _without(prefix: str, tensors: Tensors) -> Tensors:

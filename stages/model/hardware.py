@@ -11,23 +11,16 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import nn
 
 from stages.base.errors import UserError
+from stages.base.settings import Runtime
 
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, MOST = -1, -3, 2**31 - 1  # of glibc's mallopt(3)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class Runtime(Protocol):
-    """The `runtime` group of params.yaml."""
-
-    device: str
-    deterministic: bool
 
 
 def resolve_device(runtime: Runtime) -> torch.device:

@@ -48,11 +48,6 @@ def f2(outputs: torch.Tensor, targets: torch.Tensor) -> float:
     return float((5 * both / either.clamp(min=1)).double().mean())
 
 
-def softmax(outputs: torch.Tensor) -> torch.Tensor:
-    """Probabilities that sum to 1 in each row."""
-    return outputs.softmax(dim=1)
-
-
 def regression(centre: Sequence[float], spread: Sequence[float]) -> Task:
     """Mean squared error of numbers brought to a common scale; judged by RMSE in their unit."""
     middle, scale = torch.tensor(centre), torch.tensor(spread)
@@ -80,6 +75,7 @@ def of_tags(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return F.binary_cross_entropy_with_logits(outputs, targets, reduction="none").mean(dim=1)
 
 
+softmax = partial(torch.softmax, dim=1)
 TASKS = {
     "multiclass": Task(
         F.cross_entropy, partial(F.cross_entropy, reduction="none"), softmax, "accuracy", accuracy

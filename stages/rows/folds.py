@@ -105,14 +105,3 @@ def parts(rows: pd.DataFrame, count: int = 5) -> np.ndarray:
     if "group" in rows and rows["group"].nunique() >= count:
         return assign_groups(rows["group"], count, seed=0)
     return np.random.RandomState(0).permutation(len(rows)) % count
-
-
-def split(fold_of_row: np.ndarray, fold: str) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers (train, validation) of `fold`, both in table order.
-
-    `full` trains on every row and validates none.
-    """
-    if fold == "full":
-        return np.arange(len(fold_of_row)), np.arange(0)
-    validates = fold_of_row == int(fold)
-    return np.flatnonzero(~validates), np.flatnonzero(validates)

@@ -1,4 +1,4 @@
-"""The tables that `split` wrote: labelled rows with their folds, classes, and rows to predict."""
+"""Tables of rows: those with labels and their folds, the classes, and the rows to predict."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.rows import cells, folds
+from stages.rows import cells
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A table that `split` wrote, everything but the fold as text."""
+    """A table of rows, everything but the fold as text."""
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
     return rows.astype({"fold": int}) if "fold" in rows else rows
 
@@ -27,8 +27,14 @@ def targets(rows: pd.DataFrame, names: list[str], task: str) -> np.ndarray:
 
 
 def split(rows: pd.DataFrame, fold: str) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers that `fold` trains on, and those that it validates."""
-    return folds.split(rows["fold"].to_numpy(), fold)
+    """Row numbers that `fold` trains on, and those that it validates, both in table order.
+
+    `full` trains on every row and validates none.
+    """
+    if fold == "full":
+        return np.arange(len(rows)), np.arange(0)
+    validates = rows["fold"].to_numpy() == int(fold)
+    return np.flatnonzero(~validates), np.flatnonzero(validates)
 
 
 def of_fold(rows: pd.DataFrame, fold: str) -> tuple[pd.DataFrame, pd.DataFrame]:

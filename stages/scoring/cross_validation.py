@@ -24,14 +24,8 @@ def scores(ask: Question, table: Table) -> Scores:
         return {}
     truth = table.truth(ask.task)
     own = decisions.scores(ask, truth, table.predicted, table.parts)
-    found = own | usual(ask.task, table) | own | how_sure(ask, table)
+    found = own | metrics.usual(ask.task, truth, table.predicted) | own | how_sure(ask, table)
     return {f"cv_{name}": value for name, value in found.items()}
-
-
-def usual(task: str, table: Table) -> Scores:
-    """The metrics that every task is looked at by."""
-    truth = table.truth(task)
-    return {name: metrics.score(name, truth, table.predicted) for name in metrics.USUAL[task]}
 
 
 def how_sure(ask: Question, table: Table) -> Scores:

@@ -7,22 +7,13 @@ that come of it are by choices made without the row, so that whatever is scored 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
+from stages.base import settings
 from stages.base.errors import UserError
 from stages.scoring import blending, calibration, decisions, honest, metrics, predictions
 from stages.scoring.decisions import Question
-
-
-class Plan(Protocol):
-    """The `blend` group of params.yaml."""
-
-    how: str
-    weights: str
-    temperature: str | float
-    clip: str | float
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ class Rule:
 class Blend:
     """How the runs of one competition are blended."""
 
-    plan: Plan
+    plan: settings.Blend
     ask: Question
 
     @property

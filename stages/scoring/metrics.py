@@ -44,14 +44,14 @@ def log_loss(truth: np.ndarray, probabilities: np.ndarray) -> float:
     return float(-np.log(p.clip(CERTAIN, 1 - CERTAIN)).mean())
 
 
-def auc(truth: np.ndarray, probabilities: np.ndarray, positive: int = 1) -> float | None:
+def auc(truth: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Area under the ROC curve: the mean of the columns, a class against the rest.
 
-    Of two classes only the column of the `positive` one counts. A column whose truth is all
+    Of two classes only the column of the second one counts. A column whose truth is all
     alike has no curve and is left out, which is said; None if all are.
     """
     if truth.ndim == 1:
-        kept = [positive] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
+        kept = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
         truth, probabilities = truth[:, None] == np.array(kept), probabilities[:, kept]
     mixed = (truth > 0).any(axis=0) & (truth == 0).any(axis=0)
     if not mixed.all():
@@ -148,7 +148,6 @@ class Metric:
     """What a metric scores, what it needs for that, and which way is up."""
 
     name: str
-    tasks: tuple[str, ...]
     reads: Literal["probabilities", "classes", "ranking", "numbers"]
     greater_is_better: bool
     score: Callable[..., float | None]
@@ -157,28 +156,31 @@ class Metric:
     """How many classes count in a ranking."""
 
 
-ONE, MANY, NUMBER = "multiclass", "multilabel", "regression"
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("log_loss", (ONE, MANY), "probabilities", False, log_loss),
-        Metric("auc", (ONE, MANY), "probabilities", True, auc),
-        Metric("accuracy", (ONE,), "classes", True, accuracy),
-        Metric("error", (ONE,), "classes", False, error),
-        Metric("balanced_accuracy", (ONE,), "classes", True, balanced_accuracy),
-        Metric("mcc", (ONE,), "classes", True, mcc),
-        Metric("qwk", (ONE, NUMBER), "classes", True, qwk),
-        Metric("f1_micro", (ONE, MANY), "classes", True, partial(f_beta, name="f1_micro")),
-        Metric("f1_macro", (ONE, MANY), "classes", True, partial(f_beta, name="f1_macro")),
-        Metric("f1_samples", (MANY,), "classes", True, partial(f_beta, name="f1_samples")),
-        Metric("f2", (MANY,), "classes", True, partial(f_beta, name="f2")),
-        Metric("rmse", (NUMBER,), "numbers", False, rmse),
-        Metric("mae", (NUMBER,), "numbers", False, mae),
+        Metric("log_loss", "probabilities", False, log_loss),
+        Metric("auc", "probabilities", True, auc),
+        Metric("accuracy", "classes", True, accuracy),
+        Metric("error", "classes", False, error),
+        Metric("balanced_accuracy", "classes", True, balanced_accuracy),
+        Metric("mcc", "classes", True, mcc),
+        Metric("qwk", "classes", True, qwk),
+        Metric("f1_micro", "classes", True, partial(f_beta, name="f1_micro")),
+        Metric("f1_macro", "classes", True, partial(f_beta, name="f1_macro")),
+        Metric("f1_samples", "classes", True, partial(f_beta, name="f1_samples")),
+        Metric("f2", "classes", True, partial(f_beta, name="f2")),
+        Metric("rmse", "numbers", False, rmse),
+        Metric("mae", "numbers", False, mae),
     )
 }
 
 # What says something of any competition: read from predictions, with nothing to tune.
-USUAL = {ONE: ("log_loss", "accuracy"), MANY: ("log_loss", "auc"), NUMBER: ("rmse", "mae")}
+USUAL = {
+    "multiclass": ("log_loss", "accuracy"),
+    "multilabel": ("log_loss", "auc"),
+    "regression": ("rmse", "mae"),
+}
 
 
 def find(name: str) -> Metric:
@@ -190,17 +192,22 @@ def find(name: str) -> Metric:
     """
     if ranked := re.fullmatch(r"map@([1-9][0-9]*)", name):
         k = int(ranked[1])
-        return Metric(name, (ONE, MANY), "ranking", True, partial(mean_average_precision, k=k), k)
+        return Metric(name, "ranking", True, partial(mean_average_precision, k=k), k)
     if name not in METRICS:
         raise ValueError(f"there is no metric {name!r}; there are {', '.join(METRICS)}, map@5 ...")
     return METRICS[name]
 
 
-def score(name: str, truth: np.ndarray, given: np.ndarray, **about: int) -> float | None:
-    """One metric of what it reads; `about`: what else it takes (`positive` of auc).
+def usual(task: str, truth: np.ndarray, predictions: np.ndarray) -> dict[str, float | None]:
+    """The metrics that every competition of a task is looked at by."""
+    return {name: score(name, truth, predictions) for name in USUAL[task]}
+
+
+def score(name: str, truth: np.ndarray, given: np.ndarray) -> float | None:
+    """One metric of what it reads.
 
     Raises:
         ValueError: there is no metric of that name.
 
     """
-    return find(name).score(truth, given, **about)
+    return find(name).score(truth, given)

@@ -11,9 +11,8 @@ from typing import TextIO
 import numpy as np
 import pandas as pd
 
-from stages.base import paths
+from stages.base import paths, records
 from stages.base.errors import UserError
-from stages.base.records import whole
 from stages.rows import folds, tables
 from stages.scoring import predictions
 
@@ -96,10 +95,8 @@ def matched(runs: Sequence[Table]) -> list[Table]:
 def write(path: Path, table: Table) -> None:
     """Write a table; nine digits keep every bit of a float32."""
     values = pd.DataFrame(table.predicted, index=table.rows.index)
-    with whole(path) as part:
-        pd.concat([table.rows, values], axis=1).to_csv(
-            part, index=False, header=[*ABOUT, *table.classes], float_format="%.9g",
-            lineterminator="\n")  # fmt: skip
+    both, header = pd.concat([table.rows, values], axis=1), [*ABOUT, *table.classes]
+    records.write_table(path, both, header=header, float_format="%.9g")
 
 
 def load(path: Path) -> Table:

@@ -10,8 +10,8 @@ from typing import NamedTuple, TextIO
 import numpy as np
 import pandas as pd
 
+from stages.base import records
 from stages.base.errors import UserError
-from stages.base.records import whole
 
 
 class Predicted(NamedTuple):
@@ -41,8 +41,7 @@ def write(path: Path, ids: Iterable[str], classes: list[str], values: np.ndarray
     """Write predictions (N, C); nine digits keep every bit of a float32."""
     table = pd.DataFrame(values, columns=classes)
     table.insert(0, "id", list(ids), allow_duplicates=True)
-    with whole(path) as part:
-        table.to_csv(part, index=False, float_format="%.9g", lineterminator="\n")
+    records.write_table(path, table, float_format="%.9g")
 
 
 def read(path: Path) -> Predicted:
