@@ -201,7 +201,7 @@ def test_every_copy_is_linked_with_its_original_though_not_with_other_copies(mon
 def test_without_a_bit_to_differ_images_must_still_point_the_same_way():
     features, looks = of_rank(600), hashes.Looks(np.zeros((900, 1), np.uint64), np.zeros((900, 2)))
     features[899] = features[898]
-    limits = SimpleNamespace(cosine=0.2, distance=0)
+    limits = SimpleNamespace(cosine=0.3, distance=0)
     assert plain(near.pairs(features, np.arange(900), looks, limits)) == {(898, 899)}
 
 
