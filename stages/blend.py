@@ -10,15 +10,7 @@ import numpy as np
 from stages.base import command, leftovers, params, paths, records
 from stages.base.errors import UserError
 from stages.rows import tables
-from stages.scoring import (
-    blending,
-    comparison,
-    cross_validation,
-    decisions,
-    out_of_fold,
-    predictions,
-    runs,
-)
+from stages.scoring import blending, comparison, decisions, metrics, out_of_fold, predictions, runs
 from stages.scoring.decisions import Question
 from stages.scoring.ensemble import Blend, Rule
 from stages.scoring.out_of_fold import Table
@@ -52,8 +44,10 @@ def scores(alone: Table, blended: Table, ask: Question) -> dict[str, float | Non
     """The usual metrics of the blend, and of this run alone; nothing where no row validates."""
     if blended.rows.empty:
         return {}
-    before = cross_validation.usual(ask.task, alone)
-    after = cross_validation.usual(ask.task, blended)
+    before, after = (
+        metrics.usual(ask.task, table.truth(ask.task), table.predicted)
+        for table in (alone, blended)
+    )
     return {f"alone_{name}": value for name, value in before.items()} | after
 
 

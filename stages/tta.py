@@ -44,15 +44,15 @@ def main(fold: str) -> None:
             stacks[name].append(predict(header, network, table, kept, file, s))
     scores = {}
     for name, table in rows.items():
-        stack = np.mean(stacks[name], axis=0, dtype=np.float64)
-        mean = tta.average(stack, s.tta.plain_weight)
+        mean = np.mean([tta.average(stack, s.tta.plain_weight) for stack in stacks[name]], axis=0)
         path = paths.PREDICTIONS / fold / f"{name}.csv"
         predictions.write(path, table["id"], header.classes, mean)
         if name == "validation" and len(table):
             truth = tables.targets(table, header.classes, header.task)
-            plain = metrics.usual(header.task, truth, stack[0])
+            plain = np.mean([stack[0] for stack in stacks[name]], axis=0, dtype=np.float64)
             scores = metrics.usual(header.task, truth, mean)
-            scores |= {f"plain_{metric}": value for metric, value in plain.items()}
+            without = metrics.usual(header.task, truth, plain)
+            scores |= {f"plain_{metric}": value for metric, value in without.items()}
     records.write_metrics("tta", {"validation_rows": len(valid), **scores, **used}, fold)
     kept.finish()
 
@@ -85,7 +85,7 @@ def images(
 def predict(
     header: Header, network: Network, rows: pd.DataFrame, kept: Kept, name: str, s: SimpleNamespace
 ) -> np.ndarray:
-    """Predictions (V, N, C) of every view of the rows, at the size last trained at."""
+    """Predictions (V, N, C) of every view of the rows, at the size last trained at, in a file."""
     pack, names = Pack(paths.PACK), tta.names(s.tta.augmented)
     views = ManyViews(pack, pack.rows(rows["image"]), header.size, s.transforms, s.seed, names)
     batch_size, workers = s.tta.batch_size, resolve_workers(s.runtime.workers)
@@ -98,7 +98,7 @@ def predict(
             network, header.trains, views, batch_size, workers, start=array.rows
         ):
             array.add(batch)
-    return np.load(kept.folder / name).transpose(1, 0, 2)
+    return np.load(kept.folder / name, mmap_mode="r").transpose(1, 0, 2)
 
 
 if __name__ == "__main__":

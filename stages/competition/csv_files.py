@@ -78,7 +78,8 @@ def _rows(text: str, name: str) -> list[list[str]]:
         for row in filter(_filled, lines):
             if not rows and len(row) == 1 and (wrong := re.search("[;\t|]", row[0])):
                 raise UserError(f"{name} has {wrong[0]!r} between its cells; save it with commas.")
-            rows.append(row)
+            above = rows[-1] if rows else row  # most cells of a sample are those above: kept once
+            rows.append([old if old == new else new for old, new in zip(above, row, strict=False)])
             _check(row, rows[0])
     except csv.Error as error:
         where = f"line {lines.line_num}: {error}"

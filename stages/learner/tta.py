@@ -41,6 +41,6 @@ def average(stack: np.ndarray, plain_weight: float) -> np.ndarray:
     """
     augmented = len(stack) - 1
     if not augmented:
-        return stack[0]
-    weights = [plain_weight, *[(1 - plain_weight) / augmented] * augmented]
-    return np.tensordot(weights, stack.astype(np.float64), axes=1)
+        return stack[0].astype(np.float64)
+    weights = np.array([plain_weight, *[(1 - plain_weight) / augmented] * augmented])
+    return sum(weight * view for weight, view in zip(weights, stack, strict=True))  # in float64
