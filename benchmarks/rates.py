@@ -82,13 +82,14 @@ def pack_of_photographs(folder: Path, number: int, side: int, width: int = 500) 
     return Pack(folder / "pack")
 
 
-def bare_resize(data: bytes, side: int, shrunk: int) -> bytes:
+def bare_resize(data: bytes, side: int, shrunk: int, *, encode: bool) -> None:
     """Decode, resize and encode one image."""
     pixels = bare_decode(data, shrunk)
     width, height = decoding.scaled_size(pixels.shape[1], pixels.shape[0], side)
     batch = pixels[None].permute(0, 3, 1, 2)  # channels last, also in its strides
     small = F.interpolate(batch, (height, width), mode="bilinear", antialias=True)
-    return decoding.to_jpeg(small[0].permute(1, 2, 0).numpy(), QUALITY)
+    if encode:
+        decoding.to_jpeg(small[0].permute(1, 2, 0).numpy(), QUALITY)
 
 
 def bare_decode(data: bytes, shrunk: int) -> torch.Tensor:
@@ -119,7 +120,9 @@ class Bench:
         n: int,
         width: int,
         precision: str,
+        encode: bool,
     ) -> None:
+        self.encode = encode
         self.folder, self.size, self.side, self.batch, self.n = folder, size, side, batch, n
         self.pack, self.rows = pack_of_photographs(folder, n, side, width), np.arange(n)
         self.shrunk = max(by for by in decoding.REDUCED if width * 3 // 4 >= by * side)
@@ -149,9 +152,11 @@ class Bench:
         def stage() -> None:
             pack_of(self.folder / "photographs", self.folder / f"kept{next(numbers)}", self.side)
 
+        bare = partial(bare_resize, side=self.side, shrunk=self.shrunk, encode=self.encode)
+
         def limit() -> None:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(partial(bare_resize, side=self.side, shrunk=self.shrunk), data))
+                list(pool.map(bare, data))
 
         return partial(alone, stage), partial(alone, limit)
 
@@ -255,6 +260,7 @@ def timed(work: Work) -> float:
 @click.option("--images", default=256, show_default=True)
 @click.option("--width", default=500, show_default=True, help="Of the photographs, 4 : 3.")
 @click.option("--rounds", default=5, show_default=True)
+@click.option("--encode/--no-encode", default=True, help="The limit of resize.", show_default=True)
 @click.option("--precision", default="auto", type=click.Choice(["auto", *hardware.DTYPES]))
 def main(
     stages: tuple[str, ...],
@@ -266,10 +272,12 @@ def main(
     width: int,
     rounds: int,
     precision: str,
+    encode: bool,
 ) -> None:
     """Print each stage's images a second, its limit's, and their ratio with its spread."""
     with TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), architecture, size, side, batch, images, width, precision)
+        path = Path(folder)
+        bench = Bench(path, architecture, size, side, batch, images, width, precision, encode)
         click.echo(
             f"{architecture}, {size} px of {side}, batch {batch}, "
             f"{hardware.record(bench.network.precision)}"

@@ -37,13 +37,14 @@ SCORED = {
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--fold", default=0, show_default=True, help="The fold that validates.")
 @click.option("--size", default=128, show_default=True, help="Pixels of the square, for both.")
+@click.option("--seed", default=42, show_default=True, help="Of both.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a parameter.")
-def main(folder: Path, fold: int, size: int, changes: Sequence[str]) -> None:
+def main(folder: Path, fold: int, size: int, seed: int, changes: Sequence[str]) -> None:
     """Run both, one after the other, and print what each reached when."""
-    best, seconds = fastai(folder, fold, size)
-    about = f"{folder.name}, fold {fold}, {size} px"
+    best, seconds = fastai(folder, fold, size, seed)
+    about = f"{folder.name}, fold {fold}, {size} px, seed {seed}"
     click.echo(f"{about}: fastai {seconds:.0f} s, log loss {best:.3f}")
-    params = recipe(folder, fold, size, changes)
+    params = recipe(folder, fold, size, changes) | {"seed": seed}
     there = None
     with TemporaryDirectory() as temporary:
         for stage, after, loss, accuracy in ours(params, Path(temporary) / "clone"):
@@ -52,10 +53,10 @@ def main(folder: Path, fold: int, size: int, changes: Sequence[str]) -> None:
     click.echo(f"{seconds / there:.1f} times sooner" if there else "never as good")
 
 
-def fastai(folder: Path, fold: int, size: int) -> tuple[float, float]:
+def fastai(folder: Path, fold: int, size: int, seed: int) -> tuple[float, float]:
     """fastai's best log loss, of any epoch or with TTA, and the seconds until then."""
     peer = [sys.executable, ROOT / "benchmarks/fastai_peer.py", folder]
-    options = ["--fold", str(fold), "--size", str(size)]
+    options = ["--fold", str(fold), "--size", str(size), "--seed", str(seed)]
     line = subprocess.run([*peer, *options], check=True, capture_output=True, text=True).stdout
     found = json.loads(line)
     epochs = [(e["valid_loss"], found["startup_seconds"] + e["seconds"]) for e in found["epochs"]]
