@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -76,6 +77,15 @@ def test_another_machine_is_named_between_commits_too(repository):
     assert ["tta@0", "threads", "2", "->", "8"] in lines
     assert "scores: no difference" in said
     assert "different machines" in said
+
+
+def test_what_one_run_alone_has_ran_on_no_other_machine(repository):
+    edit(repository / "params.yaml", folds=[0, 1])
+    (repository / "metrics/1").mkdir()
+    shutil.copy(repository / "metrics/0/tta.json", repository / "metrics/1/tta.json")
+    _, said = compared()
+    assert ["tta@1", "device", "-", "->", "cpu"] in [line.split() for line in said.splitlines()]
+    assert "different machines" not in said
 
 
 @pytest.mark.usefixtures("repository")

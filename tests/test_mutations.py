@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 
 from stages.base.errors import UserError
 from stages.competition import check, forms, sample
@@ -94,6 +95,25 @@ def test_a_model_that_says_the_same_of_all_rows_has_no_order(
     constant = np.full_like(about.reference.numbers, 1 / len(layout.classes))
     about = replace(about, reference=about.reference._replace(numbers=constant))
     assert faults(about.text, about) == []
+
+
+@pytest.mark.parametrize("count", [200, 1000])
+def test_a_ranking_of_many_classes_is_taken_for_what_it_is(count: int) -> None:
+    """Of which each is in few rows, so that it may look like another by chance."""
+    rng = np.random.default_rng(0)
+    kinds = rng.normal(size=(count, 16))
+    points = kinds[rng.integers(count, size=3 * count)] + rng.normal(size=(3 * count, 16)) / 2
+    said = softmax(points @ kinds.T, axis=1)
+    names, ids = [f"w_{i}" for i in range(count)], [str(i) for i in range(3 * count)]
+    form, model = forms.Names("Id", names, " ", 5), Predicted(ids, names, said)
+
+    def faults(order: np.ndarray) -> list[str]:
+        cells = form.write(np.argsort(-order, axis=1, kind="stable")[:, :5])
+        cells.insert(0, "Image", ids)
+        return list(check.faults(cells, cells.assign(Id="w_0"), form, model))
+
+    assert faults(said) == []
+    assert "nothing to do with" in faults(said[:, rng.permutation(count)])[0]
 
 
 @each_layout

@@ -67,3 +67,9 @@ def test_always_predicting_the_mean_loses_one():
     centre, spread = [float(numbers.mean())], [float(numbers.std(correction=0))]
     found = tasks.of("regression", centre, spread).loss(torch.zeros(1000, 1), numbers)
     assert float(found) == pytest.approx(1, rel=1e-4)
+
+
+def test_the_error_of_several_columns_is_the_mean_of_theirs():
+    task = tasks.of("regression", [0.0, 0.0], [1.0, 1.0])
+    outputs, truth = torch.tensor([[1.0, 0.0], [3.0, 4.0]]), torch.tensor([[1.0, 3.0], [1.0, 0.0]])
+    assert task.score(outputs, truth) == pytest.approx((2**0.5 + 12.5**0.5) / 2)

@@ -52,7 +52,7 @@ def command(a: str, b: str) -> None:
     terminal.say(verdict(a, b))
     for title, changes in (("params", changed), ("scores", scores), ("machine", machines)):
         click.echo("\n".join(table(title, changes)))
-    if machines:
+    if any(old is not None and new is not None for _, old, new in machines):
         terminal.say(
             "\nThese runs were made on different machines, or in another precision: part of every "
             "difference may come from that."

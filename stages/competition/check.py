@@ -22,6 +22,7 @@ from stages.scoring.predictions import Predicted
 TURNED = 0.5  # in correlation: how much more a column looks like another class than its own
 ALIKE = 0.6  # and how much it looks like that other class: among many, some do by chance
 MANY = 50  # rows from which on correlations tell something from nothing
+OFTEN = 20  # rows that say something of a class: a ranking of few places hardly names a rare one
 SAME = 1e-5  # between the highest and the lowest of a column: the model says the same of all rows
 
 
@@ -114,13 +115,15 @@ def _turned(
     ours = reference.numbers[[known[ids[i]] for i in shared]]
     if np.ptp(ours, axis=0).max() < SAME:  # a network that has collapsed: it orders nothing
         return
-    found = _correlations(values[shared], ours)
+    values = values[shared]
+    found = _correlations(values, ours)
     own_of = [found[row, reference.classes.index(name)] for row, name in enumerate(classes)]
     if len(shared) >= MANY and np.mean(own_of) < 2 / np.sqrt(len(shared)):
         yield "values have nothing to do with the model's own: are they in another order than ids?"
         return
-    for row, (name, own) in enumerate(zip(classes, own_of, strict=True)):
-        best = int(found[row].argmax())
+    said = (values > values.min(axis=0)).sum(axis=0)
+    for row in np.flatnonzero(said >= min(OFTEN, len(shared) - 1)):
+        name, own, best = classes[row], own_of[row], int(found[row].argmax())
         if found[row, best] > max(ALIKE, own + TURNED):
             yield f"values for {name} look like those of {reference.classes[best]}"
             return

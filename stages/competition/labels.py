@@ -44,7 +44,10 @@ def with_image(rows: pd.DataFrame, c: SimpleNamespace, bad_images: str) -> pd.Da
     """
     missing = rows["image"].isna()
     if missing.any() and (bad_images == "fail" or missing.mean() > MOST):
-        raise lookup.no_image(list(rows.loc[missing, "id"]), len(rows), c.train_images)
+        few = missing.mean() <= MOST
+        remedy = "; or leave them out: screen.bad_images: quarantine" if few else ""
+        names = list(rows.loc[missing, "id"])
+        raise lookup.no_image(names, len(rows), c.train_images, remedy)
     return rows[~missing]
 
 

@@ -47,11 +47,11 @@ def training(archive: Archive, c: SimpleNamespace) -> dict[str, str]:
     return {image: path for image, path in found.items() if not image.startswith(inner)}
 
 
-def no_image(missing: Sequence[str], count: int, folders: Folders) -> UserError:
-    """What is said of ids that have no image."""
+def no_image(missing: Sequence[str], count: int, folders: Folders, remedy: str = "") -> UserError:
+    """What is said of ids that have no image; `remedy`: what else may be done, if anything."""
     return UserError(
         f"{len(missing)} of {count} ids have no image in {_names(folders)}, the first is "
-        f"{missing[0]!r}; check competition.suffix and the folder."
+        f"{missing[0]!r}; check competition.suffix and the folder{remedy}."
     )
 
 

@@ -65,7 +65,8 @@ def regression(centre: Sequence[float], spread: Sequence[float]) -> Task:
         return F.mse_loss(outputs, near(targets), reduction="none").mean(dim=1)
 
     def rmse(outputs: torch.Tensor, targets: torch.Tensor) -> float:
-        return float(F.mse_loss(numbers(outputs).double(), targets.double()).sqrt())
+        squares = (numbers(outputs).double() - targets.double()) ** 2
+        return float(squares.mean(dim=0).sqrt().mean())
 
     return Task(loss, row_losses, numbers, "rmse", rmse)
 
