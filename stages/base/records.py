@@ -37,7 +37,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_table(path: Path, table: pd.DataFrame, **form: Any) -> None:
-    """Write a table as a csv in the same way; `form`: what else pandas is to know."""
+    """Write a table as a csv, whole or not at all; `form`: what else pandas is to know."""
     with whole(path) as part:
         table.to_csv(part, index=False, lineterminator="\n", **form)
 

@@ -55,7 +55,8 @@ def _alike(
 def _few(table: pd.DataFrame, listed: np.ndarray) -> pd.DataFrame:
     """The pairs without those of two images that both have MOST already.
 
-    Of a crowd, which has a pair for every two, the first images are paired with all others.
+    Of a crowd, which has a pair for every two, the first images are paired with all others, which
+    links them all the same.
     `listed` (N,) counts the pairs of each image, these too from now on.
     """
     wanted = [table.groupby(end).cumcount() + listed[table[end]] < MOST for end in "ab"]
