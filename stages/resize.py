@@ -1,4 +1,4 @@
-"""resize: every train and test image, shorter side `resize.shorter_side`, in one pack."""
+"""resize: the training and test images, shorter side `resize.shorter_side`, in one pack."""
 
 import os
 from collections import deque
@@ -24,8 +24,8 @@ def main() -> None:
     s = params.load("resize")
     one_thread_an_image()
     archive = Archive(paths.RAW)
-    training = lookup.training(archive, s.competition).keys()
-    names = sorted(training | lookup.images(archive, s.competition.test_images).keys())
+    training, test = lookup.nameable(archive, s.competition)
+    names = sorted(training | test)
     work = partial(resize, archive, s.resize.shorter_side, s.resize.quality)
     kept = unfinished.keep("resize")
     with packing.Writer(kept) as writer:

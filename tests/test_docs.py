@@ -135,8 +135,7 @@ def test_every_command_of_a_page_runs(world: World, page: Path, tmp_path: Path) 
             output, folder = world.run(command, folder)
             if command.startswith("cp recipes/"):
                 edit(folder / "params.yaml", **SMALL)
-            if "--pull" in command:
-                assert not stages_run(output), output
+            check(command, output, folder)
 
 
 def make_ready(command: str, world: World, folder: Path) -> None:
@@ -144,8 +143,32 @@ def make_ready(command: str, world: World, folder: Path) -> None:
     if command.startswith("make"):  # the environment is there: it is this one
         (folder / ".venv").mkdir()
         (folder / ".venv/ready").touch()
-    if command.startswith("git clone /kaggle/input/run"):  # "make the output a dataset, named run"
+    if command.endswith("&& cd again"):  # "make the output a dataset, named run"
         (world.disk / "working").rename(world.disk / "input/run")
+    if command.endswith("&& cd predict"):  # "Kaggle runs the notebook again with the real ones"
+        (world.disk / "working").mkdir()
+        hide(world.disk / "input/dog-breed-identification")
+
+
+def hide(competition: Path) -> None:
+    """Put other test images in place, as Kaggle does when it runs a notebook again."""
+    sample = competition / "sample_submission.csv"
+    for image in (competition / "test").iterdir():
+        image.rename(image.with_stem(f"hidden{image.stem}"))
+    sample.write_text(re.sub("^(?!id)", "hidden", sample.read_text(), flags=re.MULTILINE))
+
+
+def check(command: str, output: str, folder: Path) -> None:
+    """Look whether a command did what its page says, where its exit status does not tell."""
+    stages = [name.partition("@")[0] for name in stages_run(output)]
+    if "--pull" in command:
+        assert not stages, output
+    if "--single-item" in command:
+        assert stages == [name for name in command.split()[3:] if not name.startswith("--")]
+    if command.startswith("dvc repro --single-item split"):
+        rows = (folder / "submissions/submission.csv").read_text().splitlines()[1:]
+        assert len(rows) == competitions.TEST
+        assert all(row.startswith("hidden") for row in rows)
 
 
 @pytest.mark.parametrize("command", NOT_RUN)

@@ -34,6 +34,28 @@ def test_the_rows_to_predict_are_the_samples(tmp_path, layout):
 
 
 @each_layout
+def test_the_images_that_rows_name_are_among_the_nameable(tmp_path, layout):
+    training, test = lookup.nameable(Archive(layout.write(tmp_path)), layout.competition)
+    assert {image for _, image, _ in layout.rows} <= training
+    assert {image for _, image in layout.tests if image} <= test
+
+
+def test_masks_beside_the_photographs_are_not_nameable(tmp_path):
+    images = [f"{folder}/{name}" for folder in ("train", "test")
+              for name in ("a.jpg", "b .jpg", "a_mask.png", "b_mask.png")]  # fmt: skip
+    for image in images:
+        (tmp_path / image).parent.mkdir(exist_ok=True)
+        (tmp_path / image).write_bytes(b"pixels")
+
+    def found(**changes):
+        return lookup.nameable(Archive(tmp_path), SimpleNamespace(**DEFAULTS | changes))
+
+    assert found(suffix=".jpg") == ({*images[:2]}, {*images[4:6]})
+    assert found(suffix="auto") == ({*images[:4]}, {*images[4:]})
+    assert found(suffix=".jpg", labels="filenames") == ({*images[:4]}, {*images[4:6]})
+
+
+@each_layout
 def test_every_image_of_a_layout_is_rgb_in_the_end(tmp_path, layout):
     archive = Archive(layout.write(tmp_path))
     for _, image in [*[row[:2] for row in layout.rows], *layout.tests]:

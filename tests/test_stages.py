@@ -125,6 +125,14 @@ def test_history_has_a_row_an_epoch(finished: Path) -> None:
     assert history[["train_loss", "valid_loss", "accuracy"]].notna().all(axis=None)
 
 
+def test_images_of_another_suffix_are_not_packed(competition: Path, tmp_path: Path) -> None:
+    folder = project(tmp_path / "p", competition, **{"competition.suffix": ".png"})
+    for stage in ("fetch", "resize"):
+        assert run_stage(folder, stage).exit_code == 0
+    packed = Pack(folder / "data/resized").names
+    assert packed == sorted(str(p.relative_to(competition)) for p in competition.rglob("*.png"))
+
+
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_training_rows_are_seen_plainly_by_the_model_that_is_kept(copied: Path, ema: float) -> None:
     """Nine of them, as many as validate, by the checkpoint and by torch's own loss."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from types import SimpleNamespace
 
@@ -45,6 +45,21 @@ def training(archive: Archive, c: SimpleNamespace) -> dict[str, str]:
     apart = set(each(c.test_images)) - set(each(c.train_images))
     inner = tuple(folder.strip("/") + "/" for folder in apart)
     return {image: path for image, path in found.items() if not image.startswith(inner)}
+
+
+def nameable(archive: Archive, c: SimpleNamespace) -> tuple[set[str], set[str]]:
+    """The training and the test images that a row can name: masks beside them, say, are none.
+
+    An id names an image that ends in the suffix; labels that lie in the paths name all.
+    """
+    train, test = training(archive, c), images(archive, c.test_images)
+    in_paths = c.labels in ("folders", "filenames")
+    return set(train) if in_paths else _ending(train, c.suffix), _ending(test, c.suffix)
+
+
+def _ending(found: Iterable[str], suffix: str) -> set[str]:
+    end = "" if suffix == "auto" else plain(suffix)
+    return {image for image in found if plain(image).endswith(end)}
 
 
 def no_image(missing: Sequence[str], count: int, folders: Folders, remedy: str = "") -> UserError:

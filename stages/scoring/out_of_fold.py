@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import TextIO
 import numpy as np
 import pandas as pd
 
-from stages.base import paths, records
+from stages.base import paths
 from stages.base.errors import UserError
 from stages.rows import folds, tables
-from stages.scoring import predictions
+from stages.scoring import predictions, wide
 
 ABOUT = ["id", "image", "fold", "label", "group"]
 
@@ -93,10 +92,8 @@ def matched(runs: Sequence[Table]) -> list[Table]:
 
 
 def write(path: Path, table: Table) -> None:
-    """Write a table; nine digits keep every bit of a float32."""
-    values = pd.DataFrame(table.predicted, index=table.rows.index)
-    both, header = pd.concat([table.rows, values], axis=1), [*ABOUT, *table.classes]
-    records.write_table(path, both, header=header, float_format="%.9g")
+    """Write a table as a csv."""
+    wide.write(path, table.rows[ABOUT], table.classes, table.predicted)
 
 
 def load(path: Path) -> Table:
@@ -105,11 +102,7 @@ def load(path: Path) -> Table:
         return parse(file)
 
 
-def parse(text: TextIO) -> Table:
-    """The same of an open file; columns go by their place, for a class may be called id."""
-    classes = next(csv.reader(text))[len(ABOUT) :]
-    about = dict.fromkeys(range(len(ABOUT)), str)
-    found = pd.read_csv(text, header=None, dtype=about, keep_default_na=False,
-                        names=range(len(ABOUT) + len(classes)))  # fmt: skip
-    rows = found.iloc[:, : len(ABOUT)].set_axis(ABOUT, axis=1)
-    return Table(rows, classes, found.iloc[:, len(ABOUT) :].to_numpy(float))
+def parse(file: TextIO) -> Table:
+    """The same of an open file."""
+    rows, classes, predicted = wide.parse(file, texts=len(ABOUT))
+    return Table(rows.set_axis(ABOUT, axis=1), classes, predicted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -10,8 +9,8 @@ from typing import NamedTuple, TextIO
 import numpy as np
 import pandas as pd
 
-from stages.base import records
 from stages.base.errors import UserError
+from stages.scoring import wide
 
 
 class Predicted(NamedTuple):
@@ -38,10 +37,8 @@ class Predicted(NamedTuple):
 
 
 def write(path: Path, ids: Iterable[str], classes: list[str], values: np.ndarray) -> None:
-    """Write predictions (N, C); nine digits keep every bit of a float32."""
-    table = pd.DataFrame(values, columns=classes)
-    table.insert(0, "id", list(ids), allow_duplicates=True)
-    records.write_table(path, table, float_format="%.9g")
+    """Write predictions (N, C) as a csv."""
+    wide.write(path, pd.DataFrame({"id": list(ids)}), classes, values)
 
 
 def read(path: Path) -> Predicted:
@@ -52,10 +49,8 @@ def read(path: Path) -> Predicted:
 
 def parse(file: TextIO) -> Predicted:
     """The same of an open file."""
-    _, *classes = next(csv.reader(file))  # pandas would rename a class that is called id
-    table = pd.read_csv(file, header=None, dtype={0: str}, keep_default_na=False,
-                        names=range(len(classes) + 1))  # fmt: skip
-    return Predicted(list(table[0]), classes, table.iloc[:, 1:].to_numpy(float))
+    text, classes, numbers = wide.parse(file, texts=1)
+    return Predicted(list(text[0]), classes, numbers)
 
 
 def clip(values: np.ndarray, margin: float, task: str) -> np.ndarray:
