@@ -155,7 +155,7 @@ def hide(competition: Path) -> None:
     sample = competition / "sample_submission.csv"
     for image in (competition / "test").iterdir():
         image.rename(image.with_stem(f"hidden{image.stem}"))
-    sample.write_text(re.sub("^(?!id)", "hidden", sample.read_text(), flags=re.MULTILINE))
+    sample.write_text(re.sub(r"^(?=\d)", "hidden", sample.read_text(), flags=re.MULTILINE))
 
 
 def check(command: str, output: str, folder: Path) -> None:

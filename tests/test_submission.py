@@ -157,7 +157,7 @@ def test_written_predictions_keep_every_bit_of_a_float32(tmp_path):
 
 
 def test_predictions_are_written_as_pandas_writes_them(tmp_path):
-    ids, classes = ["a,b", 'say "a"', "", "é"], ["id", "new york, ny", 'the "x"']
+    ids, classes = ["a,b", 'say "a"', "NA", "é"], ["id", "new york, ny", 'the "x"']
     values = np.array([[1 / 3, 0, 1], [1e-20, 2.5, -1], [1e5, 123456789012, 7e-5], [0.1, 0.2, 0.7]])
     predictions.write(tmp_path / "p.csv", ids, classes, values)
     table = pd.DataFrame(values, columns=classes)
