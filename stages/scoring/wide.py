@@ -17,16 +17,15 @@ def write(path: Path, about: pd.DataFrame, classes: list[str], numbers: np.ndarr
     """Write text about N rows and their numbers (N, C), whole or not at all.
 
     Nine digits keep every bit of a float32. The numbers of a row are formatted at once: pandas goes
-    cell by cell, which takes four times as long, with thousands of classes as long as predicting.
+    cell by cell, which takes longer: with thousands of classes, as long as predicting.
     """
-    form = ",".join(["%.9g"] * len(classes)) + "\n"
+    form = ",".join(["%.9g"] * len(classes))
     rows = zip(about.itertuples(index=False), numbers, strict=True)
     with records.whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerow([*about.columns, *classes])
-        texts = csv.writer(file, lineterminator=",")
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow([*about.columns, *classes])
         for text, row in Bar(path.name, rows, total=len(about), unit=" rows", delay=1):
-            texts.writerow(text)
-            file.write(form % tuple(row.tolist()))
+            table.writerow([*text, *(form % tuple(row.tolist())).split(",")])
 
 
 def parse(file: TextIO, texts: int) -> tuple[pd.DataFrame, list[str], np.ndarray]:
