@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from stages.base.settings import Competition, Fit, Settings
+from stages.base.settings import Competition, Fit, Settings
 
 METRICS = {
     "multiclass": (

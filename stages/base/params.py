@@ -49,14 +49,19 @@ def read(path: Path = paths.PARAMS) -> Settings:
     """
     from pydantic import ValidationError
 
+    from stages.base import consistency
     from stages.base.settings import Settings
 
     document = _document(path)
     try:
-        return Settings.model_validate(document)
+        settings = Settings.model_validate(document)
     except ValidationError as error:
-        found = [_Fault.of(e) for e in error.errors(include_url=False)]
-        raise SettingsError("\n".join(f"{path}: {s}" for s in _sentences(found))) from None
+        found = [*_sentences([_Fault.of(e) for e in error.errors(include_url=False)])]
+    else:
+        found = [f"{sentence}." for sentence in consistency.faults(settings)]
+        if not found:
+            return settings
+    raise SettingsError("\n".join(f"{path}: {sentence}" for sentence in found))
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -116,10 +121,7 @@ def _sentences(faults: list[_Fault]) -> Iterator[str]:
     for key in dict.fromkeys(f.key for f in faults):
         same = [f for f in faults if f.key == key]
         kind = same[0].kind
-        if kind == "value_error":
-            for line in str(same[0].said["error"]).split("\n"):
-                yield f"{key}: {line}." if key else f"{line}."
-        elif kind == "unknown":
+        if kind == "unknown":
             yield f"unknown key {_printable(key)[:LONGEST]}; {_hint(key)}"
         elif kind == "missing" and key not in meant:
             yield f"{key} is missing: every key is needed, take it from recipes/."

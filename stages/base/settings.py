@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from stages.base import consistency
+from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -386,9 +384,3 @@ class Settings(Group):
     gradcam: Gradcam
     submission: Submission
     runtime: Runtime
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Settings:
-        if found := list(consistency.faults(self)):
-            raise ValueError("\n".join(found))
-        return self
