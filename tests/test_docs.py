@@ -23,7 +23,7 @@ from stages.base import params
 from stages.cli import COMMANDS, main
 from tests import competitions
 from tests.kaggle_server import TOKEN, Kaggle, loopback
-from tests.project import ROOT, TINY, commit, dvc, edit, stages_run, write_repository
+from tests.project import PER_FOLD, ROOT, TINY, commit, dvc, edit, stages_run, write_repository
 
 PAGES = [Path("README.md"), *sorted(p.relative_to(ROOT) for p in (ROOT / "docs").glob("*.md"))]
 RECIPE = "recipes/dog-breed-identification.yaml"
@@ -65,7 +65,7 @@ class World:
     def run(self, command: str, folder: Path) -> tuple[str, Path]:
         """Type a command in a folder: what it printed, and the folder that one is in then."""
         typed = command.replace("<this repository>", str(self.repository))
-        typed = typed.replace("/kaggle/", f"{self.disk}/")
+        typed = typed.replace("/kaggle/", f"{self.disk}/").replace("seq 0 4", "seq 1 2")
         here = self.disk.parent / "here"
         done = subprocess.run(
             ["bash", "-c", f"{typed}\nstatus=$?; pwd > {here}; exit $status"], cwd=folder,
@@ -143,6 +143,8 @@ def make_ready(command: str, world: World, folder: Path) -> None:
     if command.startswith("make"):  # the environment is there: it is this one
         (folder / ".venv").mkdir()
         (folder / ".venv/ready").touch()
+    if "xargs" in command:  # "`folds` says which": two of the five
+        edit(folder / "params.yaml", folds=[1, 2])
     if command.endswith("&& cd again"):  # "make the output a dataset, named run"
         (world.disk / "working").rename(world.disk / "input/run")
     if command.endswith("&& cd predict"):  # "Kaggle runs the notebook again with the real ones"
@@ -163,6 +165,10 @@ def check(command: str, output: str, folder: Path) -> None:
     stages = [name.partition("@")[0] for name in stages_run(output)]
     if "--pull" in command:
         assert not stages, output
+    if "xargs" in command:
+        trained = {name for name in stages_run(output) if "@" in name}
+        assert trained == {f"{stage}@{fold}" for stage in PER_FOLD for fold in (1, 2)}
+        assert not stages_run(dvc(folder, "repro", "--dry", "tta"))
     if "--single-item" in command:
         assert stages == [name for name in command.split()[3:] if not name.startswith("--")]
     if command.startswith("dvc repro --single-item split"):
