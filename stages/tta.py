@@ -79,7 +79,7 @@ def images(
     keys = chunks([(i, "snapshots") for i in range(len(rows))], s.tta.batch_size)
     device = network.precision.device
     for pixels, _ in load(views, keys, workers, device):
-        yield pixels.to(device)
+        yield hardware.moved(pixels, device)
 
 
 def predict(
