@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from stages.base.errors import UserError
-from stages.fit.groups import layer_groups, split_backbone
+from stages.fit.groups import every_layer, layer_groups, split_backbone
 from stages.fit.stepper import Stepper
 from stages.model.hardware import resolve_precision
 from stages.model.network import Network, Pool, build_backbone, build_head
@@ -111,6 +111,8 @@ def test_resnet34_is_cut_where_fastai_cut_it():
         "convnext_tiny",
         "vit_tiny_patch16_224",
         "swin_tiny_patch4_window7_224",
+        "caformer_s18",  # timm groups no layers of it
+        "rdnet_tiny",  # nor stages of this one
     ],
 )
 def test_every_parameter_of_any_architecture_is_in_one_group(architecture):
@@ -120,13 +122,24 @@ def test_every_parameter_of_any_architecture_is_in_one_group(architecture):
     assert early
     assert late
     assert sorted(early + late) == sorted(id(p) for p in body.parameters())
+    layers = [[id(p) for p in group] for group in every_layer(body, nn.Identity())]
+    assert all(layers[:-1])
+    assert sorted(p for layer in layers for p in layer) == sorted(early + late)
 
 
-def test_the_early_group_is_nearer_to_the_pixels():
-    body = build_backbone("efficientnet_lite0")
+@pytest.mark.parametrize(
+    ("architecture", "first", "last"),
+    [
+        ("efficientnet_lite0", "conv_stem", "conv_head"),
+        ("caformer_s18", "stem.conv", "stages.3.blocks.2.mlp.fc2"),
+    ],
+)
+def test_the_early_group_is_nearer_to_the_pixels(architecture, first, last):
+    with torch.device("meta"):
+        body = build_backbone(architecture)
     early, late = ({id(p) for p in group} for group in split_backbone(body))
-    assert id(body.conv_stem.weight) in early
-    assert id(body.conv_head.weight) in late
+    assert id(body.get_submodule(first).weight) in early
+    assert id(body.get_submodule(last).weight) in late
 
 
 def test_features_of_a_cnn_are_pooled_over_its_map(network, batch):
