@@ -223,6 +223,26 @@ def test_a_batch_of_one_image_size_serves_another(network, batch):
 
 
 @pytest.mark.parametrize(
+    ("architecture", "size", "why"),
+    [
+        ("test_vit_relpos", 64, "doesn't match model"),
+        ("levit_128s", 64, "broadcast"),
+        ("efficientvim_m1", 64, "several maps"),
+    ],
+)
+def test_a_size_that_an_architecture_cannot_take_is_refused(architecture, size, why):
+    network = Network(build_backbone(architecture), nn.Identity(), "avg", MEAN, STD).eval()
+    with pytest.raises(UserError, match=rf"images of {size} pixels \(.*{why}.*image_size"):
+        network.features(torch.zeros(2, 3, size, size, dtype=torch.uint8))
+
+
+def test_what_goes_wrong_at_a_size_that_it_takes_is_no_mistake_of_the_users(network, batch):
+    network.backbone.layer4 = nn.Linear(3, 3)
+    with pytest.raises(RuntimeError, match="shapes"):
+        network.eval()(batch[0])
+
+
+@pytest.mark.parametrize(
     ("wrong", "right"),
     [("resnett34", "resnet34"), ("efficientnet_lit0", "efficientnet_lite0")],
 )

@@ -75,6 +75,17 @@ def build_backbone(architecture: str) -> nn.Module:
         return timm.create_model(architecture, num_classes=0)
 
 
+def refusal(backbone: nn.Module, height: int, width: int) -> str | None:
+    """Why a timm architecture takes no images of this size, if it is so; nothing is computed."""
+    with torch.device("meta"):
+        alike = build_backbone(backbone.pretrained_cfg["architecture"])
+        try:
+            seen = alike.eval().forward_features(torch.empty(1, 3, height, width))
+        except Exception as error:  # noqa: BLE001  each architecture fails in its own way
+            return str(error).split("\n")[0].rstrip(".")
+    return None if isinstance(seen, torch.Tensor) else "it leaves several maps, and one is pooled"
+
+
 class Network(nn.Module):
     """From pixels, uint8 (N, 3, H, W), to raw outputs (N, C).
 
@@ -115,7 +126,23 @@ class Network(nn.Module):
         return self.pool(self.feature_map(pixels))
 
     def feature_map(self, pixels: torch.Tensor) -> torch.Tensor:
-        """The last map before pooling, fp32 (N, C, H, W); of tokens (N, C, T, 1)."""
+        """The last map before pooling, fp32 (N, C, H, W); of tokens (N, C, T, 1).
+
+        Raises:
+            UserError: the architecture is not made for images of this size.
+
+        """
+        try:
+            return self._feature_map(pixels)
+        except Exception:
+            if why := refusal(self.backbone, *pixels.shape[2:]):
+                raise UserError(
+                    f"model.architecture: it cannot take images of {pixels.shape[-1]} pixels "
+                    f"({why}); choose another image_size, or another architecture."
+                ) from None
+            raise
+
+    def _feature_map(self, pixels: torch.Tensor) -> torch.Tensor:
         learns = self.layers == "all" and self.training
         if learns:
             self._folded.clear()  # a step follows
