@@ -89,11 +89,9 @@ def activation_data(fold: str, header: Header, s: SimpleNamespace) -> Activation
         (rows, torch.tensor(tables.targets(rows, header.classes, header.task)))
         for rows in of_fold(fold)
     )
-    views = activations.read(paths.ACTIVATIONS, train["image"])[:, None]
-    if s.head.views > 1:
-        more = activations.read(paths.HEAD_VIEWS, train["image"])
-        views = torch.cat([views, more], dim=1)
-    plain = activations.read(paths.ACTIVATIONS, valid[0]["image"]), valid[1]
+    folders = [paths.ACTIVATIONS, *([paths.HEAD_VIEWS] if s.head.views > 1 else [])]
+    views = activations.read(train["image"], *folders)
+    plain = activations.read(valid[0]["image"], paths.ACTIVATIONS)[:, 0], valid[1]
     return ActivationData((views, targets), plain, s.head.batch_size, s.seed, s.batches.oversample)
 
 
