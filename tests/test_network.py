@@ -159,6 +159,16 @@ def test_features_of_a_vit_are_pooled_over_its_patches_without_the_class_token()
     torch.testing.assert_close(network.features(pixels), expected, rtol=1e-4, atol=1e-5)
 
 
+@torch.inference_mode()
+def test_a_vit_takes_a_size_that_is_no_multiple_of_its_patches():
+    """The lesson's 299, say: what is missing of the last patches is 0, the mean colour."""
+    network = Network(build_backbone("test_vit"), nn.Identity(), "avg", MEAN, STD).eval()
+    pixels = torch.randint(0, 256, (2, 3, 100, 100), dtype=torch.uint8)
+    padded = nn.functional.pad(normalised(pixels), (0, 12, 0, 12))  # to seven patches of 16
+    expected = network.backbone.forward_features(padded)[:, 1:].mean(1)
+    torch.testing.assert_close(network.features(pixels), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_features_of_a_swin_are_pooled_over_height_and_width():
     body = build_backbone("swin_tiny_patch4_window7_224").eval()
     pixels = torch.randint(0, 256, (1, 3, 224, 224), dtype=torch.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import torch
 from torch import nn
@@ -11,6 +12,9 @@ from torch import nn
 from stages.base.errors import UserError
 from stages.model import folding
 from stages.model.hardware import Precision, resolve_precision, train_depthwise_in_fp32
+
+INTERPOLATED = {"dynamic_img_size": True}  # a transformer's positions, for any number of patches
+PADDED = INTERPOLATED | {"dynamic_img_pad": True}  # and the last patches with zeros, for any size
 
 
 class Pool(nn.Module):
@@ -69,10 +73,10 @@ def build_backbone(architecture: str) -> nn.Module:
         near = difflib.get_close_matches(architecture, timm.list_models(), n=1)
         hint = f"; did you mean {near[0]}?" if near else ", see timm.list_models()."
         raise UserError(f"model.architecture: timm knows no {architecture!r}{hint}")
-    try:  # a vision transformer then takes any image size, interpolating its positions
-        return timm.create_model(architecture, num_classes=0, dynamic_img_size=True)
-    except TypeError:
-        return timm.create_model(architecture, num_classes=0)
+    for sizes in (PADDED, INTERPOLATED):
+        with suppress(TypeError):  # an architecture without such an option
+            return timm.create_model(architecture, num_classes=0, **sizes)
+    return timm.create_model(architecture, num_classes=0)
 
 
 def refusal(backbone: nn.Module, height: int, width: int) -> str | None:
