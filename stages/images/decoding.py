@@ -90,9 +90,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """16-bit (0..65535) to 8-bit; values that fit 8 bits already are kept."""
+    """16-bit (0..65535) to 8-bit; values that fit 8 bits are kept, and floats up to 1 scaled."""
     values = np.nan_to_num(values)
-    top = 255 if values.max(initial=0) <= 255 else 65535
+    tops = (1, 255, 65535) if values.dtype.kind == "f" else (255, 65535)
+    top = next((top for top in tops if values.max(initial=0) <= top), tops[-1])
     return (values.astype(np.float64).clip(0, top) * (255 / top)).round().astype(np.uint8)
 
 
