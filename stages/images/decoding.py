@@ -37,7 +37,8 @@ def decode(data: bytes, at_least: int | None = None) -> np.ndarray:
         if at_least:
             image.draft("RGB", (at_least, at_least))
         image.load()
-        return np.array(to_rgb(ImageOps.exif_transpose(image)))
+        ImageOps.exif_transpose(image, in_place=True)
+        return np.array(to_rgb(image))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  each decoder fails on foreign bytes in its own way
@@ -86,7 +87,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
