@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from stages.base import paths, records, unfinished
+from stages.base.cores import resolve_workers
 from stages.base.errors import UserError
 from stages.base.settings import Step
 from stages.base.unfinished import addressed
@@ -25,7 +26,7 @@ from stages.fit.progress import Progress
 from stages.fit.reading import Reading
 from stages.fit.stage_bar import UNSEEN, Unseen, stage_bar
 from stages.fit.stepper import Learner
-from stages.images.loading import Views, resolve_workers
+from stages.images.loading import Views
 from stages.images.pack import Pack
 from stages.model import activations, checkpoint, hardware
 from stages.model.checkpoint import Header
