@@ -17,7 +17,8 @@ import click
 import numpy as np
 from rates import SIDE_ON, pack_of_photographs, timed
 
-from stages.images.loading import Key, Views, chunks, load, resolve_workers
+from stages.base.cores import resolve_workers
+from stages.images.loading import Key, Views, chunks, load
 
 
 def prepare(views: Views, keys: list[Key], batch: int, threads: int) -> None:

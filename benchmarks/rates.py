@@ -33,6 +33,7 @@ from sklearn.datasets import load_sample_images
 from torch import nn
 
 from stages import precompute, resize
+from stages.base.cores import resolve_workers
 from stages.base.settings import Optimizer, Transforms
 from stages.base.unfinished import Kept
 from stages.competition.archive import Archive
@@ -40,7 +41,7 @@ from stages.fit.data import ImageData
 from stages.fit.groups import layer_groups
 from stages.fit.stepper import Learner, Stepper
 from stages.images import decoding, packing
-from stages.images.loading import ManyViews, Views, resolve_workers
+from stages.images.loading import ManyViews, Views
 from stages.images.pack import Pack
 from stages.learner import prediction
 from stages.model import hardware, tasks

@@ -7,8 +7,9 @@ import numpy as np
 from torch import nn
 
 from stages.base import command, params, paths, records, unfinished
+from stages.base.cores import resolve_workers
 from stages.base.growing import GrowingArray
-from stages.images.loading import ManyViews, resolve_workers
+from stages.images.loading import ManyViews
 from stages.images.pack import Pack
 from stages.learner.prediction import of_views
 from stages.model import activations, checkpoint, hardware

@@ -1,6 +1,5 @@
 """resize: the training and test images, shorter side `resize.shorter_side`, in one pack."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +10,7 @@ import torch
 
 from stages.base import command, params, paths, records, unfinished
 from stages.base.bar import Bar
+from stages.base.cores import resolve_workers
 from stages.competition import lookup
 from stages.competition.archive import Archive
 from stages.images import decoding, packing
@@ -20,7 +20,7 @@ Packed = tuple[str, tuple[bytes, int, int] | str]
 
 @command.stage("resize")
 def main() -> None:
-    """Resize all images once, straight from the archive, on every core."""
+    """Resize all images once, straight from the archive, by runtime.workers."""
     s = params.load("resize")
     one_thread_an_image()
     archive = Archive(paths.RAW)
@@ -30,7 +30,7 @@ def main() -> None:
     kept = unfinished.keep("resize")
     with packing.Writer(kept) as writer:
         start = writer.images + writer.unreadable
-        done = in_order(work, names[start:], threads=os.cpu_count() or 1)
+        done = in_order(work, names[start:], threads=resolve_workers(s.runtime.workers))
         for name, result in Bar("resize", done, total=len(names), initial=start):
             if isinstance(result, str):
                 writer.leave_out(name, result)

@@ -13,11 +13,12 @@ import pandas as pd
 import torch
 
 from stages.base import command, params, paths, records, unfinished
+from stages.base.cores import resolve_workers
 from stages.base.growing import GrowingArray
 from stages.base.unfinished import Kept
 from stages.fit import training
 from stages.fit.snapshots import files
-from stages.images.loading import ManyViews, Views, chunks, load, resolve_workers
+from stages.images.loading import ManyViews, Views, chunks, load
 from stages.images.pack import Pack
 from stages.learner import snapshots, tta
 from stages.model import hardware
@@ -79,7 +80,7 @@ def images(
     keys = chunks([(i, "snapshots") for i in range(len(rows))], s.tta.batch_size)
     device = network.precision.device
     for pixels, _ in load(views, keys, workers, device):
-        yield pixels.to(device)
+        yield hardware.moved(pixels, device)
 
 
 def predict(

@@ -131,6 +131,11 @@ def test_wide_greys_are_scaled_by_16_bits_or_kept_if_they_fit_8(mode, top):
     assert decoded(image, "TIFF")[0, :, 0].tolist() == [0, 51, 255]
 
 
+def test_floats_up_to_1_are_shares_of_white():
+    image = Image.fromarray(np.array([[0, 0.2, 1]], np.float32))
+    assert decoded(image, "TIFF")[0, :, 0].tolist() == [0, 51, 255]
+
+
 def test_wide_greys_below_zero_are_black():
     assert decoded(one("I", -5), "TIFF")[0, 0].tolist() == [0] * 3
 

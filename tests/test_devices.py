@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 
 from stages.fit import fitting, losses, mixing
 from stages.fit.groups import layer_groups
@@ -141,3 +142,31 @@ def test_the_next_batch_is_under_way_before_the_last_is_waited_for(network, monk
     seen = [len(begun) for _ in predictions(compute, monkeypatch, batches=3)]
     assert seen == [2, 3, 3]
     assert set(begun) == {ACCELERATOR}
+
+
+class Copies(TorchFunctionMode):
+    """Watches which copies to the accelerator are waited for."""
+
+    def __init__(self):
+        super().__init__()
+        self.waited = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function is torch.Tensor.to and ACCELERATOR in args:
+            self.waited.append(not kwargs.get("non_blocking"))
+        return function(*args, **kwargs)
+
+
+def test_no_batch_is_freed_before_it_is_copied(make_learner, network, monkeypatch):
+    """MPS goes on reading the memory of a batch that is not waited for, whoever has it by then."""
+    with Copies() as copies:
+        step(make_learner, network)
+        list(predictions(network.eval(), monkeypatch))
+    assert copies.waited == [True] * 4  # the step's images and labels, and what was predicted
+
+
+@pytest.mark.parametrize(("device", "waits"), [("cuda", False), ("mps", True), ("cpu", True)])
+def test_cuda_alone_copies_while_it_works(device, waits):
+    found = SimpleNamespace(to=lambda _, non_blocking: non_blocking)
+    assert hardware.moved(found, torch.device(device)) != waits

@@ -1,6 +1,7 @@
 """Fitting: rates, printed losses, whole-set scores, names of epochs, repeatability."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -360,5 +361,20 @@ def test_activations_are_read_by_name_whatever_the_order(tmp_path):
         array.add(np.array([[1.0, 2], [3, 4]]))
         array.add(np.array([[5.0, 6]]))
     activations.place(kept, tmp_path, names)
-    found = activations.read(tmp_path, ["train/a.jpg", "train/b.jpg", "NA", "NA"])
-    assert found.tolist() == [[5, 6], [1, 2], [3, 4], [3, 4]]
+    found = activations.read(["train/a.jpg", "train/b.jpg", "NA", "NA"], tmp_path)
+    assert found.tolist() == [[[5, 6]], [[1, 2]], [[3, 4]], [[3, 4]]]
+
+
+def test_the_views_of_two_files_are_joined_and_in_memory_but_once(tmp_path):
+    names = [f"{i}.jpg" for i in range(300)]
+    plain, more = np.random.default_rng(0).random((2, 300, 7, 640), np.float32)
+    for folder, array, order in (("plain", plain[:, 0], names), ("more", more, names[::-1])):
+        activations.write_index(tmp_path / folder, order)
+        np.save(tmp_path / folder / activations.FEATURES, array)
+    some = names[:200]
+    tracemalloc.start()
+    found = activations.read(some, tmp_path / "plain", tmp_path / "more")
+    beside = tracemalloc.get_traced_memory()[1]  # torch's own memory is not seen by it
+    tracemalloc.stop()
+    assert np.array_equal(found, np.concatenate([plain[:, :1], more[::-1]], axis=1)[:200])
+    assert beside < found.nbytes / 2

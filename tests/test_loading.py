@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from stages.base import cores
 from stages.base.settings import Transforms
 from stages.fit.data import ImageData
 from stages.images import loading
@@ -162,9 +163,9 @@ def test_shuffled_leaves_nothing_in_place_by_habit():
 
 
 def test_a_number_of_workers_is_taken_as_given_and_auto_is_at_least_one():
-    assert loading.resolve_workers(0) == 1
-    assert loading.resolve_workers(3) == 3
-    assert loading.resolve_workers("auto") >= 1
+    assert cores.resolve_workers(0) == 1
+    assert cores.resolve_workers(3) == 3
+    assert cores.resolve_workers("auto") >= 1
 
 
 def epochs_of(data, names):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from stages.base.errors import UserError
-from stages.fit.groups import layer_groups, split_backbone
+from stages.fit.groups import every_layer, layer_groups, split_backbone
 from stages.fit.stepper import Stepper
 from stages.model.hardware import resolve_precision
 from stages.model.network import Network, Pool, build_backbone, build_head
@@ -111,6 +111,8 @@ def test_resnet34_is_cut_where_fastai_cut_it():
         "convnext_tiny",
         "vit_tiny_patch16_224",
         "swin_tiny_patch4_window7_224",
+        "caformer_s18",  # timm groups no layers of it
+        "rdnet_tiny",  # nor stages of this one
     ],
 )
 def test_every_parameter_of_any_architecture_is_in_one_group(architecture):
@@ -120,13 +122,24 @@ def test_every_parameter_of_any_architecture_is_in_one_group(architecture):
     assert early
     assert late
     assert sorted(early + late) == sorted(id(p) for p in body.parameters())
+    layers = [[id(p) for p in group] for group in every_layer(body, nn.Identity())]
+    assert all(layers[:-1])
+    assert sorted(p for layer in layers for p in layer) == sorted(early + late)
 
 
-def test_the_early_group_is_nearer_to_the_pixels():
-    body = build_backbone("efficientnet_lite0")
+@pytest.mark.parametrize(
+    ("architecture", "first", "last"),
+    [
+        ("efficientnet_lite0", "conv_stem", "conv_head"),
+        ("caformer_s18", "stem.conv", "stages.3.blocks.2.mlp.fc2"),
+    ],
+)
+def test_the_early_group_is_nearer_to_the_pixels(architecture, first, last):
+    with torch.device("meta"):
+        body = build_backbone(architecture)
     early, late = ({id(p) for p in group} for group in split_backbone(body))
-    assert id(body.conv_stem.weight) in early
-    assert id(body.conv_head.weight) in late
+    assert id(body.get_submodule(first).weight) in early
+    assert id(body.get_submodule(last).weight) in late
 
 
 def test_features_of_a_cnn_are_pooled_over_its_map(network, batch):
@@ -143,6 +156,16 @@ def test_features_of_a_vit_are_pooled_over_its_patches_without_the_class_token()
     assert tokens.shape == (2, 1 + 100, 64)
     expected = torch.cat([tokens[:, 1:].amax(1), tokens[:, 1:].mean(1)], 1)
     network = Network(body, nn.Identity(), "concat", MEAN, STD).eval()
+    torch.testing.assert_close(network.features(pixels), expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_vit_takes_a_size_that_is_no_multiple_of_its_patches():
+    """The lesson's 299, say: what is missing of the last patches is 0, the mean colour."""
+    network = Network(build_backbone("test_vit"), nn.Identity(), "avg", MEAN, STD).eval()
+    pixels = torch.randint(0, 256, (2, 3, 100, 100), dtype=torch.uint8)
+    padded = nn.functional.pad(normalised(pixels), (0, 12, 0, 12))  # to seven patches of 16
+    expected = network.backbone.forward_features(padded)[:, 1:].mean(1)
     torch.testing.assert_close(network.features(pixels), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -207,6 +230,26 @@ def test_freezing_again_after_unfreezing_stops_the_backbone(make_learner, networ
 
 def test_a_batch_of_one_image_size_serves_another(network, batch):
     assert network.eval()(batch[0][:, :, :48, :32]).shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "size", "why"),
+    [
+        ("test_vit_relpos", 64, "doesn't match model"),
+        ("levit_128s", 64, "broadcast"),
+        ("efficientvim_m1", 64, "several maps"),
+    ],
+)
+def test_a_size_that_an_architecture_cannot_take_is_refused(architecture, size, why):
+    network = Network(build_backbone(architecture), nn.Identity(), "avg", MEAN, STD).eval()
+    with pytest.raises(UserError, match=rf"images of {size} pixels \(.*{why}.*image_size"):
+        network.features(torch.zeros(2, 3, size, size, dtype=torch.uint8))
+
+
+def test_what_goes_wrong_at_a_size_that_it_takes_is_no_mistake_of_the_users(network, batch):
+    network.backbone.layer4 = nn.Linear(3, 3)
+    with pytest.raises(RuntimeError, match="shapes"):
+        network.eval()(batch[0])
 
 
 @pytest.mark.parametrize(

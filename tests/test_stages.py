@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import torch.nn.functional as F
 from click.testing import CliRunner
 from PIL import Image
 
+from stages import resize
 from stages.base.settings import Transforms
 from stages.commands import summary
 from stages.fit.sampling import Sampler
@@ -117,6 +119,19 @@ def test_the_finder_leaves_a_curve_a_picture_and_a_suggestion(finished: Path) ->
     assert (curve["lr"].diff().dropna() > 0).all()
     assert Image.open(finished / "reports/0/find_lr_head.png").size[0] > 300
     assert set(metrics(finished, "find_lr_head", "0")) == {"suggestion"}
+
+
+def test_resize_starts_no_more_threads_than_runtime_workers(
+    competition: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each holds a whole image, which may be large, and others may have the other cores."""
+    folder, seen = project(tmp_path / "p", competition, **{"runtime.workers": 3}), []
+    run_stage(folder, "fetch")
+    monkeypatch.setattr(
+        resize, "ThreadPoolExecutor", lambda n: seen.append(n) or ThreadPoolExecutor(n)
+    )
+    assert run_stage(folder, "resize").exit_code == 0
+    assert seen == [3]
 
 
 def test_history_has_a_row_an_epoch(finished: Path) -> None:

@@ -15,6 +15,7 @@ from stages.fit import reading, schedules, table
 from stages.fit.data import Data
 from stages.fit.stage_bar import UNSEEN, Unseen
 from stages.fit.stepper import Batch, Learner, Stepper
+from stages.model.hardware import moved
 
 Row = dict[str, float | int | str | None]
 
@@ -193,7 +194,7 @@ def predict(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Raw outputs (N, C) without dropout and targets (N, ...) of all batches, on the CPU."""
     module.eval()
-    pairs = [(module(x.to(device, non_blocking=True)), y) for x, y in batches]
+    pairs = [(module(moved(x, device)), y) for x, y in batches]
     if not pairs:
         return torch.empty(0, 0), torch.empty(0)
     return torch.cat([o for o, _ in pairs]).cpu(), torch.cat([y for _, y in pairs])

@@ -15,6 +15,7 @@ from stages.fit.average import Average
 from stages.fit.losses import Loss
 from stages.fit.mixing import Mixing, partners
 from stages.images.views import generator
+from stages.model.hardware import moved
 from stages.model.tasks import Task
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # inputs (B, ...), targets (B,) or (B, C)
@@ -112,7 +113,7 @@ class Stepper:
         """Train on a batch at `multiplier` times the highest rates; returns its loss."""
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * multiplier
-        inputs, targets = (t.to(self.learner.device, non_blocking=True) for t in batch)
+        inputs, targets = (moved(t, self.learner.device) for t in batch)
         loss = self.learner.training_loss(inputs, targets)
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from stages.base import paths, records, unfinished
+from stages.base.cores import resolve_workers
 from stages.base.errors import UserError
 from stages.base.settings import Step
 from stages.base.unfinished import addressed
@@ -25,7 +26,7 @@ from stages.fit.progress import Progress
 from stages.fit.reading import Reading
 from stages.fit.stage_bar import UNSEEN, Unseen, stage_bar
 from stages.fit.stepper import Learner
-from stages.images.loading import Views, resolve_workers
+from stages.images.loading import Views
 from stages.images.pack import Pack
 from stages.model import activations, checkpoint, hardware
 from stages.model.checkpoint import Header
@@ -89,11 +90,9 @@ def activation_data(fold: str, header: Header, s: SimpleNamespace) -> Activation
         (rows, torch.tensor(tables.targets(rows, header.classes, header.task)))
         for rows in of_fold(fold)
     )
-    views = activations.read(paths.ACTIVATIONS, train["image"])[:, None]
-    if s.head.views > 1:
-        more = activations.read(paths.HEAD_VIEWS, train["image"])
-        views = torch.cat([views, more], dim=1)
-    plain = activations.read(paths.ACTIVATIONS, valid[0]["image"]), valid[1]
+    folders = [paths.ACTIVATIONS, *([paths.HEAD_VIEWS] if s.head.views > 1 else [])]
+    views = activations.read(train["image"], *folders)
+    plain = activations.read(valid[0]["image"], paths.ACTIVATIONS)[:, 0], valid[1]
     return ActivationData((views, targets), plain, s.head.batch_size, s.seed, s.batches.oversample)
 
 

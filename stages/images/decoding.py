@@ -37,7 +37,8 @@ def decode(data: bytes, at_least: int | None = None) -> np.ndarray:
         if at_least:
             image.draft("RGB", (at_least, at_least))
         image.load()
-        return np.array(to_rgb(ImageOps.exif_transpose(image)))
+        ImageOps.exif_transpose(image, in_place=True)
+        return np.array(to_rgb(image))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  each decoder fails on foreign bytes in its own way
@@ -86,13 +87,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """16-bit (0..65535) to 8-bit; values that fit 8 bits already are kept."""
+    """16-bit (0..65535) to 8-bit; values that fit 8 bits are kept, and floats up to 1 scaled."""
     values = np.nan_to_num(values)
-    top = 255 if values.max(initial=0) <= 255 else 65535
+    tops = (1, 255, 65535) if values.dtype.kind == "f" else (255, 65535)
+    top = next((top for top in tops if values.max(initial=0) <= top), tops[-1])
     return (values.astype(np.float64).clip(0, top) * (255 / top)).round().astype(np.uint8)
 
 

@@ -10,7 +10,6 @@ batch is prepared between two steps, on every core (benchmarks/README.md has the
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +23,6 @@ from stages.base.settings import Transforms
 from stages.images import views
 from stages.images.pack import Pack
 
-MOST_WORKERS = 16
 AHEAD = 2  # batches that are prepared while an accelerator works on one
 CPU = torch.device("cpu")
 Key = tuple[int, str]  # the number of an item, and which draw of it ("" is the plain view)
@@ -141,11 +139,3 @@ def chunks(keys: Sequence, size: int) -> list[Sequence]:
 def shuffled(n: int, *key: object) -> np.ndarray:
     """A permutation of n that depends on `key` alone."""
     return views.generator("order", *key).permutation(n)
-
-
-def resolve_workers(workers: int | str) -> int:
-    """`auto` is one for each core that this process may use, at most 16."""
-    if workers != "auto":
-        return max(1, int(workers))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(MOST_WORKERS, cores or 1)

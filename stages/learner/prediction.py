@@ -9,6 +9,7 @@ import torch
 
 from stages.base.bar import Bar
 from stages.images.loading import ManyViews, chunks, load
+from stages.model.hardware import moved
 
 
 @torch.inference_mode()
@@ -29,7 +30,7 @@ def of_views(
     images = max(1, batch_size // len(views.which))
     todo = [batch for batch in chunks(range(len(views.rows)), images) if batch[0] >= start]
     flat = (pixels.flatten(0, 1) for pixels, _ in load(views, todo, workers, device))
-    outputs = (compute(batch.to(device, non_blocking=True)).float() for batch in flat)
+    outputs = (compute(moved(batch, device)).float() for batch in flat)
     with Bar(name, total=len(views.rows), initial=start) as bar:
         for last, _ in pairwise(chain(outputs, [None])):
             found = last.unflatten(0, (-1, len(views.which))).cpu()

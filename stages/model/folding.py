@@ -32,7 +32,8 @@ def folded(backbone: nn.Module, example: torch.Tensor) -> nn.Module:
         return backbone
     faster = copy.deepcopy(backbone).eval()
     for module in faster.modules():
-        vars(module).pop("forward", None)  # the original's, see hardware.train_depthwise_in_fp32
+        if isinstance(module, nn.Conv2d):  # other modules may have one of their own
+            vars(module).pop("forward", None)  # see hardware.train_depthwise_in_fp32
     expected, pairs = watched(faster, example)
     for convolution, norm in pairs:
         fold(faster, convolution, norm)

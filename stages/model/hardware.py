@@ -69,6 +69,14 @@ def repeatable(*, on: bool) -> None:
     torch.backends.cudnn.benchmark = not on
 
 
+def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor on the device; to CUDA alone without waiting for the copy.
+
+    MPS would copy from memory that is freed meanwhile, and hold other numbers (pytorch 189690).
+    """
+    return tensor.to(device, non_blocking=device.type == "cuda")
+
+
 @dataclass(frozen=True)
 class Precision:
     """The device, and the precision of the backbone on it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import torch
 from torch import nn
@@ -11,6 +12,9 @@ from torch import nn
 from stages.base.errors import UserError
 from stages.model import folding
 from stages.model.hardware import Precision, resolve_precision, train_depthwise_in_fp32
+
+INTERPOLATED = {"dynamic_img_size": True}  # a transformer's positions, for any number of patches
+PADDED = INTERPOLATED | {"dynamic_img_pad": True}  # and the last patches with zeros, for any size
 
 
 class Pool(nn.Module):
@@ -69,10 +73,21 @@ def build_backbone(architecture: str) -> nn.Module:
         near = difflib.get_close_matches(architecture, timm.list_models(), n=1)
         hint = f"; did you mean {near[0]}?" if near else ", see timm.list_models()."
         raise UserError(f"model.architecture: timm knows no {architecture!r}{hint}")
-    try:  # a vision transformer then takes any image size, interpolating its positions
-        return timm.create_model(architecture, num_classes=0, dynamic_img_size=True)
-    except TypeError:
-        return timm.create_model(architecture, num_classes=0)
+    for sizes in (PADDED, INTERPOLATED):
+        with suppress(TypeError):  # an architecture without such an option
+            return timm.create_model(architecture, num_classes=0, **sizes)
+    return timm.create_model(architecture, num_classes=0)
+
+
+def refusal(backbone: nn.Module, height: int, width: int) -> str | None:
+    """Why a timm architecture takes no images of this size, if it is so; nothing is computed."""
+    with torch.device("meta"):
+        alike = build_backbone(backbone.pretrained_cfg["architecture"])
+        try:
+            seen = alike.eval().forward_features(torch.empty(1, 3, height, width))
+        except Exception as error:  # noqa: BLE001  each architecture fails in its own way
+            return str(error).split("\n")[0].rstrip(".")
+    return None if isinstance(seen, torch.Tensor) else "it leaves several maps, and one is pooled"
 
 
 class Network(nn.Module):
@@ -115,7 +130,23 @@ class Network(nn.Module):
         return self.pool(self.feature_map(pixels))
 
     def feature_map(self, pixels: torch.Tensor) -> torch.Tensor:
-        """The last map before pooling, fp32 (N, C, H, W); of tokens (N, C, T, 1)."""
+        """The last map before pooling, fp32 (N, C, H, W); of tokens (N, C, T, 1).
+
+        Raises:
+            UserError: the architecture is not made for images of this size.
+
+        """
+        try:
+            return self._feature_map(pixels)
+        except Exception:
+            if why := refusal(self.backbone, *pixels.shape[2:]):
+                raise UserError(
+                    f"model.architecture: it cannot take images of {pixels.shape[-1]} pixels "
+                    f"({why}); choose another image_size, or another architecture."
+                ) from None
+            raise
+
+    def _feature_map(self, pixels: torch.Tensor) -> torch.Tensor:
         learns = self.layers == "all" and self.training
         if learns:
             self._folded.clear()  # a step follows
