@@ -102,7 +102,8 @@ def test_rows(archive: Archive, c: SimpleNamespace) -> tuple[pd.Series, pd.DataF
     test = wanted.dropna().drop_duplicates("id")
     if len(test) < FEWEST * ids.nunique():
         missing = wanted.loc[wanted["image"].isna(), "id"]
-        raise lookup.no_image(list(missing), len(ids), c.test_images)
+        where = f"; ids are the first column of {c.sample_submission}"
+        raise lookup.no_image(list(missing), len(ids), c.test_images, where)
     for difference in lookup.differences(ids, images, archive, c):
         click.echo(difference)
     return ids, test

@@ -141,6 +141,22 @@ LAYOUTS = {
         [("t1", "test/t1.jpg"), ("t2", "test/t2.jpg")],
         {"group": ["p", "q", "p"]},
     ),
+    "folders inside that the ids do not name (drivers, landmarks)": Layout(
+        {
+            "drivers.csv": "subject,classname,img\np2,c0,1.jpg\np2,c1,2.jpg\np1,c0,3.jpg\n",
+            "sample_submission.csv": _sample("img,c0,c1", "5.jpg,0.5,0.5", "4.jpg,0.5,0.5"),
+        },
+        ["imgs/train/c0/1.jpg", "imgs/train/c1/2.jpg", "imgs/train/c0/3.jpg", "imgs/test/a/4.jpg",
+         "imgs/test/a/b/5.jpg"],
+        {"labels": "drivers.csv", "id_column": "img", "label_columns": ["classname"],
+         "group_column": "subject", "train_images": "imgs/train", "test_images": "imgs/test",
+         "suffix": ""},
+        [("1.jpg", "imgs/train/c0/1.jpg", "c0"), ("2.jpg", "imgs/train/c1/2.jpg", "c1"),
+         ("3.jpg", "imgs/train/c0/3.jpg", "c0")],
+        ["c0", "c1"],
+        [("5.jpg", "imgs/test/a/b/5.jpg"), ("4.jpg", "imgs/test/a/4.jpg")],
+        {"group": ["p2", "p2", "p1"]},
+    ),
     "space-separated tags (planet)": Layout(
         {
             "train_v2.csv": "image_name,tags\ntrain_0,haze primary\ntrain_1,agriculture primary  "

@@ -85,6 +85,19 @@ def test_a_folder_without_images_is_refused_with_those_that_have_some(archive):
         archive.images("trian")
 
 
+@pytest.mark.parametrize("name", ["train.csv", "train/1.dcm", "train-image.hdf5"])
+def test_a_competition_without_image_files_is_told_what_to_do(tmp_path, name):
+    """Pixels in a csv (handwritten digits, key points), DICOM, HDF5: no folder would help."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"pixels")
+    with pytest.raises(UserError) as error:
+        Archive(tmp_path).images("train")
+    assert error.value.message == (
+        f"the competition has no image files, only {name}; write the images that are in them as "
+        "PNG files, and set competition.source to the folder."
+    )
+
+
 def test_two_files_of_one_name_are_refused(raw):
     write_zip(raw / "c.zip", {"train/2.jpg": b"another two"})
     with pytest.raises(UserError, match=r"two files named train/2\.jpg; keep one"):

@@ -155,6 +155,22 @@ def test_suffix_auto_refuses_an_id_with_several_images(tmp_path):
         table(tmp_path, "id,breed\na,boxer\n", ["train/a.jpg", "train/a.png"], suffix="auto")
 
 
+def test_a_name_in_several_folders_inside_names_none(tmp_path):
+    images = ["train/day/a.jpg", "train/night/a.jpg"]
+    with pytest.raises(UserError) as error:
+        table(tmp_path, "id,breed\na,boxer\n", images)
+    assert error.value.message == (
+        "id 'a' has several images in 'train': train/day/a.jpg, train/night/a.jpg; set "
+        "competition.suffix, or the folder."
+    )
+
+
+def test_folders_inside_count_where_an_id_names_one(tmp_path):
+    images = ["train/day/a.jpg", "train/night/b.jpg"]
+    with pytest.raises(UserError, match="1 of 2 ids have no image in 'train', the first is 'b'"):
+        table(tmp_path, "id,breed\nday/a,boxer\nb,pug\n", images)
+
+
 def test_a_row_with_a_cell_too_many_does_not_shift_the_columns(tmp_path):
     with pytest.raises(UserError, match="3 cells under a header of 2"):
         table(tmp_path, "id,breed\na,boxer,\n")

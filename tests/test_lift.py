@@ -120,6 +120,25 @@ def test_dogs_and_cats_are_a_zip_of_zips(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", ["zip", "7z", "tar.gz"])
+def test_an_archive_in_pieces_is_one(tmp_path, kind):
+    """Diabetic retinopathy's train.zip.001 to .005, which only together are a zip."""
+    inside = {"train/1_left.jpeg": b"left" * 9, "train/1_right.jpeg": b"right" * 9}
+    whole = KINDS[kind](inside)
+    pieces = {f"train.{kind}.{i:03d}": whole[9 * i - 9 : 9 * i] for i in range(1, len(whole))}
+    outer = zipped(dict(reversed(pieces.items())) | {"a.csv.zip": zipped({"a.csv": b"id\n"})})
+    assert lifted(tmp_path, "c.zip", outer) == inside | {"a.csv": b"id\n"}
+    outer = zipped(pieces | {f"train.{kind}": whole})  # joined by hand already
+    assert lifted(tmp_path, "c.zip", outer) == inside | pieces
+
+
+def test_a_missing_piece_is_told(tmp_path):
+    whole = zipped(FILES)
+    outer = zipped({"train.zip.001": whole[:50], "train.zip.003": whole[100:], "a.csv": b"id\n"})
+    with pytest.raises(UserError, match=r"^train\.zip is not a whole archive"):
+        lifted(tmp_path, "c.zip", outer)
+
+
 def test_planet_is_tars_in_7z_and_zipped_csvs(tmp_path):
     outer = zipped({
         "train-jpg.tar.7z": sevened(

@@ -116,6 +116,31 @@ def test_a_ranking_of_many_classes_is_taken_for_what_it_is(count: int) -> None:
     assert "nothing to do with" in faults(said[:, rng.permutation(count)])[0]
 
 
+@pytest.mark.parametrize("rows", [1, 3, 8])
+def test_few_rows_may_say_what_the_sample_says(rows: int) -> None:
+    """A code competition shows a test image or three: the sample's class may be the true one."""
+    form = forms.Names("label", ["0", "4"], None, 1)
+    wanted = pd.DataFrame({"image_id": [f"{i}.jpg" for i in range(rows)], "label": "4"})
+    classes = np.tile([[0.1, 0.9]], (rows, 1)) + np.arange(rows)[:, None] / 100
+    ours = Predicted(list(wanted["image_id"]), form.classes, classes)
+    assert list(check.faults(wanted, wanted, form, ours)) == []
+
+
+@pytest.mark.parametrize("rows", [3, 6])
+def test_few_rows_are_too_few_to_tell_one_class_from_another(rows: int) -> None:
+    """Of 3 rows, 8 rankings in 100 looked turned beside the very predictions that they say."""
+    names, ids = [f"w_{i}" for i in range(5)], [str(i) for i in range(rows)]
+    form, rng = forms.Names("Id", names, " ", 5), np.random.default_rng(0)
+    for _ in range(100):
+        said = rng.dirichlet([1] * 5, rows)
+        table = form.write(np.argsort(-said, axis=1))
+        table.insert(0, "Image", ids)
+        assert (
+            list(check.faults(table, table.assign(Id="w_0"), form, Predicted(ids, names, said)))
+            == []
+        )
+
+
 @each_layout
 def test_a_good_submission_may_be_written_otherwise(layout: Layout) -> None:
     about = good(layout)

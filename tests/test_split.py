@@ -128,7 +128,10 @@ def test_a_sample_most_of_whose_ids_have_no_image_is_a_wrong_param(tmp_path):
     folder = project(tmp_path, DOGS, **{"competition.test_images": "train"})
     result = run_stage(folder, "split")
     assert result.exit_code == 1
-    assert "2 of 2 ids have no image in 'train', the first is 'd'; check" in result.output
+    assert result.output == (
+        "Error: 2 of 2 ids have no image in 'train', the first is 'd'; check competition.suffix "
+        "and the folder; ids are the first column of sample_submission.csv.\n"
+    )
 
 
 def test_training_and_test_images_in_one_folder_are_told_apart_by_the_csvs(tmp_path):

@@ -138,6 +138,15 @@ def test_a_refusal_shows_only_some_of_many_names():
         form_of(CLASSES, [f"class {i}" for i in range(120)])
 
 
+def test_a_class_that_only_the_sample_or_the_labels_have_is_named():
+    """A breed of 120 that no training image shows, or that is spelled otherwise."""
+    wide = [f"breed {i}" for i in range(120)]
+    with pytest.raises(UserError, match=r"; only the one or the other has breed 7\.$"):
+        form_of(wide, [name for name in wide if name != "breed 7"])
+    with pytest.raises(UserError, match=r"; only the one or the other has Pug, pug\.$"):
+        form_of([*wide, "pug"], ["Pug", *wide])
+
+
 def test_kappa_of_labels_that_are_not_whole_is_refused():
     about = SimpleNamespace(threshold="one", cut_points="tuned")
     s = SimpleNamespace(competition=SimpleNamespace(task="regression", metric="qwk"),

@@ -92,11 +92,15 @@ class Archive:
         """
         prefix = "" if folder in ("", ".") else folder.strip("/") + "/"
         found = [n for n in self.names if n.startswith(prefix) and is_image(n)]
+        if not found and not (folders := self._folders()):
+            raise UserError(
+                f"the competition has no image files, only {self._some()}; write the images that "
+                "are in them as PNG files, and set competition.source to the folder."
+            )
         if not found:
             raise UserError(
                 f"the competition has no images in {folder!r}; its folders are "
-                f"{', '.join(self._folders()) or 'none'}: set competition.train_images and "
-                "competition.test_images."
+                f"{', '.join(folders)}: set competition.train_images and competition.test_images."
             )
         return found
 

@@ -22,6 +22,7 @@ from stages.scoring.predictions import Predicted
 TURNED = 0.5  # in correlation: how much more a column looks like another class than its own
 ALIKE = 0.6  # and how much it looks like that other class: among many, some do by chance
 MANY = 50  # rows from which on correlations tell something from nothing
+FEWEST = 10  # rows from which on they tell one class from another: of 3, one in 12 is mistaken
 OFTEN = 20  # rows that say something of a class: a ranking of few places hardly names a rare one
 SAME = 1e-5  # between the highest and the lowest of a column: the model says the same of all rows
 
@@ -72,7 +73,7 @@ def faults(
     yield from wrong
     if wrong:
         return
-    if cells.iloc[:, 1:].equals(sample.iloc[:, 1:]):
+    if len(cells) >= MANY and cells.iloc[:, 1:].equals(sample.iloc[:, 1:]):  # few may be right
         yield "its values are those of the sample submission"
     elif reference:
         yield from _turned(list(cells.iloc[:, 0]), *form.scores(cells.iloc[:, 1:]), reference)
@@ -110,7 +111,7 @@ def _turned(
     """Columns that look like another class than their own, or like their own upside down."""
     known = {name: i for i, name in enumerate(reference.ids)}
     shared = [i for i, name in enumerate(ids) if name in known]
-    if len(shared) < 3:
+    if len(shared) < FEWEST:
         return
     ours = reference.numbers[[known[ids[i]] for i in shared]]
     if np.ptp(ours, axis=0).max() < SAME:  # a network that has collapsed: it orders nothing

@@ -184,7 +184,7 @@ def form_of(
     raise UserError(
         f"the sample submission's columns ({some(columns)}) are not the classes of the labels "
         f"({some(classes)}), whose {reads} competition.metric {c.metric} reads"
-        f"{_one_column_hint(columns, classes)}."
+        f"{_hint(columns, classes)}."
     )
 
 
@@ -198,9 +198,13 @@ def _places(columns: list[str], classes: list[str]) -> list[int]:
     return [place[plain(name)] for name in columns]
 
 
-def _one_column_hint(columns: list[str], classes: list[str]) -> str:
-    one = len(columns) == 1 and len(classes) == 2
-    return "; if it is one of two, name it in competition.positive_class" if one else ""
+def _hint(columns: list[str], classes: list[str]) -> str:
+    """What to do, or where to look, if the one differs little from the other."""
+    if len(columns) == 1 and len(classes) == 2:
+        return "; if it is one of two, name it in competition.positive_class"
+    odd = set(map(plain, columns)) ^ set(map(plain, classes))
+    few = 0 < len(odd) < len(columns)
+    return f"; only the one or the other has {some(sorted(odd))}" if few else ""
 
 
 def _of_numbers(

@@ -123,7 +123,7 @@ def _is_plain(source: Path, found: list[Member]) -> bool:
         as_written = {i.filename for i in opened.infolist() if not i.is_dir()}
     names = {member.name for member in found}
     return names == as_written and len(names) == len(found) and not any(
-        members.is_archive(name) for name in names
+        members.is_archive(name) for name, _ in members.joined(found)
     )  # fmt: skip
 
 
@@ -181,19 +181,21 @@ def _leaves(
     if depth > DEEPEST:
         raise UserError(f"{name} holds archives more than {DEEPEST} deep; {UNPACK}.")
     _check_room(name, _bytes(found), scratch)
-    for member in found:
-        if not members.is_archive(member.name):
-            yield name, folder + member.name, member
+    files = members.joined(found)
+    for file_name, pieces in files:
+        if not members.is_archive(file_name):
+            yield name, folder + file_name, pieces[0]
             continue
         with tempfile.TemporaryDirectory(dir=scratch) as room:
             path = Path(room) / "archive"
             with path.open("wb") as file:
-                flow.pour(name, member, file)
-            with members.of(path, member.name, Path(room)) as inner:
+                for piece in pieces:
+                    flow.pour(name, piece, file)
+            with members.of(path, file_name, Path(room)) as inner:
                 flow.expect(inner)
-                alone = depth == 1 and len(found) == 1
-                place = "" if alone else folder + _place_of(member.name, inner)
-                yield from _leaves(member.name, inner, place, Path(room), flow, depth + 1)
+                alone = depth == 1 and len(files) == 1
+                place = "" if alone else folder + _place_of(file_name, inner)
+                yield from _leaves(file_name, inner, place, Path(room), flow, depth + 1)
 
 
 def _place_of(name: str, inner: list[Member]) -> str:

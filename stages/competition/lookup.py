@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from types import SimpleNamespace
 
-from stages.base.errors import UserError
+from stages.base.errors import UserError, some
 from stages.competition.archive import Archive
 from stages.competition.names import plain
 
@@ -74,26 +74,33 @@ def find(ids: Sequence[str], folders: Folders, archive: Archive, suffix: str) ->
     """The image of each id, or None; with suffix auto, the one image that the id names.
 
     The image spelled as the id is, or else the one that differs from it by spaces around the name
-    or by its Unicode form alone.
+    or by its Unicode form alone. Where no id names the folders inside, they do not count.
 
     Raises:
         UserError: an id with several images.
 
     """
-    auto = suffix == "auto"
-    end = "" if auto else suffix
-    exact = _by_id(images(archive, folders), bare=auto)
-    alike: dict[str, list[str]] = {}
-    for name, several in exact.items():
-        alike.setdefault(plain(name), []).extend(several)
-    found = [exact.get(i + end) or alike.get(plain(i) + end, []) for i in ids]
+    known = images(archive, folders)
+    found = _named(ids, known, suffix)
+    if not any(found):
+        found = _named(ids, {image: PurePosixPath(image).name for image in known}, suffix)
     for name, several in zip(ids, found, strict=True):
         if len(several) > 1:
             raise UserError(
-                f"id {name!r} has several images in {_names(folders)}: {', '.join(several)}; set "
-                "competition.suffix."
+                f"id {name!r} has several images in {_names(folders)}: {some(several)}; set "
+                "competition.suffix, or the folder."
             )
     return [several[0] if several else None for several in found]
+
+
+def _named(ids: Sequence[str], known: dict[str, str], suffix: str) -> list[list[str]]:
+    """The images that each id names, of images and their paths."""
+    end = "" if suffix == "auto" else suffix
+    exact = _by_id(known, bare=suffix == "auto")
+    alike: dict[str, list[str]] = {}
+    for name, several in exact.items():
+        alike.setdefault(plain(name), []).extend(several)
+    return [exact.get(i + end) or alike.get(plain(i) + end, []) for i in ids]
 
 
 def differences(

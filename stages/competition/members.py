@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from operator import attrgetter
 from os import SEEK_END
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -35,6 +36,7 @@ BROKEN = (
     NotImplementedError, UnicodeDecodeError,
 )  # fmt: skip
 BLOCK = 2**20  # bytes
+PIECE = re.compile(r"\.\d{3}$")  # after the name of an archive that was cut: train.zip.001
 UNPACK = "unpack it yourself, and set competition.source to the folder"
 
 
@@ -60,6 +62,21 @@ def stem(name: str) -> str:
     plain = PurePosixPath(name).name
     suffix = max((s for s in ARCHIVES if plain.lower().endswith(s)), key=len, default="")
     return plain[: len(plain) - len(suffix)]
+
+
+def joined(found: list[Member]) -> list[tuple[str, list[Member]]]:
+    """Each file's name and its pieces: itself, or all that an archive was cut into, in order."""
+    names, result = {member.name for member in found}, []
+    cut: dict[str, list[Member]] = {}
+    for member in found:
+        whole = PIECE.sub("", member.name)
+        if not is_archive(whole) or whole in names:
+            result.append((member.name, [member]))
+        else:
+            if whole not in cut:
+                result.append((whole, cut.setdefault(whole, [])))
+            cut[whole].append(member)
+    return [(name, sorted(pieces, key=attrgetter("name"))) for name, pieces in result]
 
 
 @contextmanager
@@ -180,9 +197,12 @@ def _check_count(opened: zipfile.ZipFile) -> None:
     """Compare the list with the number of files that its end states (APPNOTE 4.3.16).
 
     Raises:
-        BadZipFile: it is not so long; `zipfile` lets a damaged length hide what follows.
+        BadZipFile: it is not so long; `zipfile` lets a damaged length hide what follows. Or a file
+            would lie before the start.
 
     """
+    if any(info.header_offset < 0 for info in opened.infolist()):
+        raise zipfile.BadZipFile("a part is missing")
     opened.fp.seek(max(0, opened.fp.seek(0, SEEK_END) - LONGEST_END))
     end = opened.fp.read()
     stated = int.from_bytes(end[end.rfind(b"PK\5\6") :][10:12], "little")
