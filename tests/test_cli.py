@@ -1,6 +1,8 @@
 """`repodium`: its commands, what they say and their exit statuses."""
 
+import errno
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ from click.testing import CliRunner
 from sklearn.datasets import load_digits
 
 from stages.cli import main
+from stages.commands import check
 from stages.competition import demo
 from stages.competition.archive import Archive
 from tests.project import heeds_signals
@@ -139,6 +142,25 @@ def test_what_is_mistyped_is_told_with_what_may_be_meant(words, said):
     result = run(*words)
     assert result.exit_code == 2
     assert said in result.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "the disk is full: free some space (`repodium clean` shows what may go), "
+         "then run again to go on."),
+        (errno.EROFS, "reports: Read-only file system; change that, or work in a folder of your "
+         "own."),
+        (errno.EACCES, "reports: Permission denied; change that, or work in a folder of your own."),
+    ],
+)  # fmt: skip
+def test_what_the_disk_refuses_is_a_sentence(number, said, monkeypatch):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number), "reports")
+
+    monkeypatch.setattr(check.params, "read", refuse)
+    result = run("check")
+    assert (result.exit_code, result.output) == (1, f"Error: {said}\n")
 
 
 INTERRUPTED = """
