@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from stages.base import terminal
+from stages.base.errors import disk_told
 from stages.shell.command import Context
 
 SECTIONS = {  # in the order of use; each sentence begins the command's own help as well
@@ -86,7 +87,8 @@ class Commands(click.Group):
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **rest)
         try:
-            sys.exit(super().main(*args, standalone_mode=False, **rest))
+            with disk_told():
+                sys.exit(super().main(*args, standalone_mode=False, **rest))
         except click.Abort:
             click.echo("Interrupted.", err=True)
             sys.exit(INTERRUPTED)

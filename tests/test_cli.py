@@ -1,6 +1,8 @@
 """`repodium`: its commands, what they say and their exit statuses."""
 
+import errno
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ from click.testing import CliRunner
 from sklearn.datasets import load_digits
 
 from stages.cli import main
+from stages.commands import check
 from stages.competition import demo
 from stages.competition.archive import Archive
 from tests.project import heeds_signals
@@ -65,6 +68,17 @@ def test_summary_of_a_run_that_has_not_ended_is_a_sentence(tmp_path, monkeypatch
     assert result.output == "Error: head has not run to its end; run `dvc repro`.\n"
 
 
+def test_summary_in_a_new_clone_shows_the_metrics_which_are_all_that_is_in_git(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "metrics", tmp_path / "metrics")
+    result = run("summary")
+    assert result.exit_code == 0
+    assert "Submission: submissions/submission.csv, which `dvc repro` makes\n" in result.output
+
+
 def test_schema_is_json_and_describes_every_group():
     schema = json.loads(run("schema").output)
     assert set(schema["required"]) == set(schema["properties"]) > {"competition", "folds", "tta"}
@@ -85,11 +99,28 @@ def test_score_of_the_uniform_sample_is_that_of_guessing(sample, tmp_path):
     assert result.output.endswith(f", rows {int(len(load_digits().target) / 4)}\n")
 
 
-def test_score_refuses_what_is_no_submission_of_the_bundled_competition(sample, tmp_path):
-    (tmp_path / "submission.csv").write_text(sample.replace("digit_9", "digit_nine"))
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        (lambda s: s.replace(b"digit_9", b"digit_nine"), "this is not a submission of the bundled"),
+        (lambda _: (ROOT / "params.yaml").read_bytes(), "submission.csv is not a csv: line "),
+        (lambda s: s.decode().encode("utf-16"), "submission.csv is not a csv in UTF-8"),
+        (lambda _: b"", "submission.csv has no rows"),
+        (
+            lambda s: s.replace(b"0.1\n", b"a tenth\n"),
+            "not every value of the submission is a number",
+        ),
+    ],
+    ids=["another column", "yaml", "UTF-16", "empty", "a word"],
+)
+def test_score_refuses_what_is_no_submission_of_the_bundled_competition(
+    sample, tmp_path, spoilt, said
+):
+    (tmp_path / "submission.csv").write_bytes(spoilt(sample.encode()))
     result = run("score", tmp_path / "submission.csv")
     assert result.exit_code == 1
-    assert result.output.startswith("Error: this is not a submission of the bundled competition")
+    assert result.output.startswith("Error: ")
+    assert said in result.output
     assert result.output.count("\n") == 1
 
 
@@ -111,6 +142,25 @@ def test_what_is_mistyped_is_told_with_what_may_be_meant(words, said):
     result = run(*words)
     assert result.exit_code == 2
     assert said in result.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "the disk is full: free some space (`repodium clean` shows what may go), "
+         "then run again to go on."),
+        (errno.EROFS, "reports: Read-only file system; change that, or work in a folder of your "
+         "own."),
+        (errno.EACCES, "reports: Permission denied; change that, or work in a folder of your own."),
+    ],
+)  # fmt: skip
+def test_what_the_disk_refuses_is_a_sentence(number, said, monkeypatch):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number), "reports")
+
+    monkeypatch.setattr(check.params, "read", refuse)
+    result = run("check")
+    assert (result.exit_code, result.output) == (1, f"Error: {said}\n")
 
 
 INTERRUPTED = """

@@ -314,6 +314,16 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("mount"), reason="no mount here")
+def test_a_disk_that_is_full_before_a_stage_begins_is_told(tmp_path, small_disk):
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "filler").write_bytes(bytes(2_000_000))
+    (tmp_path / "work").symlink_to(small_disk)
+    result = run_stage(tmp_path, "split")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: the disk is full: free some space")
+
+
+@pytest.mark.skipif(not shutil.which("mount"), reason="no mount here")
 def test_a_checkpoint_that_finds_the_disk_full_is_told_and_another_run_goes_on(
     project, small_disk, monkeypatch
 ):

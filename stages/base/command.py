@@ -17,9 +17,8 @@ from typing import Any
 import click
 
 from stages.base import paths, unfinished
-from stages.base.errors import UserError
+from stages.base.errors import UserError, disk_told
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
 HELD = (errno.EACCES, errno.EAGAIN)
 
 
@@ -35,7 +34,7 @@ class Stage(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage, alone."""
         name = address(**ctx.params, stage=self.name)
-        with only_writer(name), told(name):
+        with told(name), only_writer(name):
             unfinished.free_finished(name)
             return super().invoke(ctx)
 
@@ -88,13 +87,7 @@ def told(name: str) -> Iterator[None]:
 
     """
     try:
-        yield
+        with disk_told():
+            yield
     except KeyboardInterrupt:
         raise UserError(f"{name} was interrupted; `dvc repro` goes on from there.") from None
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise UserError(
-            "the disk is full: free some space (`repodium clean` shows what may go), then run "
-            "again to go on."
-        ) from None

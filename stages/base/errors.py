@@ -1,12 +1,17 @@
 """The one kind of error that a user is meant to read."""
 
+import errno
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import click
 
 from stages.base import terminal
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+BARRED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class UserError(click.ClickException):
@@ -26,6 +31,29 @@ class SettingsError(UserError):
     """A params file that cannot be used: one sentence a fault, exit status 2."""
 
     exit_code = 2
+
+
+@contextmanager
+def disk_told() -> Iterator[None]:
+    """Tell in a sentence that the disk is full, or a file not for this user.
+
+    Raises:
+        UserError: the sentence.
+
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise UserError(
+                "the disk is full: free some space (`repodium clean` shows what may go), then run "
+                "again to go on."
+            ) from None
+        if error.errno in BARRED and error.filename:
+            raise UserError(
+                f"{error.filename}: {error.strerror}; change that, or work in a folder of your own."
+            ) from None
+        raise
 
 
 def some(names: Iterable[object]) -> str:

@@ -36,12 +36,13 @@ def command() -> None:
         click.echo("\n".join(table([(f, s, read(s, f)) for f in folds for s in stages])) + "\n")
     file = paths.SUBMISSIONS / settings.submission.file
     results = {name: str(value) for name, value in read("submission").items()}
-    if settings.competition.source == "demo":
+    if settings.competition.source == "demo" and file.exists():
         results["held-back answers"] = score.sentence(file)
     rows = [(f"{name}:", value) for name, value in results.items()]
     click.echo("\n".join(tables.lines(rows, cut=[1])))
     click.echo(f"\nReport: {paths.REPORT}, a page with all of it")
-    click.echo(f"Submission: {file}")
+    # in a new clone there are the metrics, which are in git, and no more
+    click.echo(f"Submission: {file}" + ("" if file.exists() else ", which `dvc repro` makes"))
     terminal.say(HOW[settings.competition.source == "demo"])
     click.echo(f'kaggle competitions submit {settings.competition.slug} -f {file} -m "{stamp()}"')
 

@@ -24,7 +24,8 @@ def score(submission: pd.DataFrame) -> dict[str, float]:
             "that `dvc repro` wrote for it."
         )
     truth = submission["id"].map(answers).to_numpy()
-    probabilities = submission[demo.CLASSES].to_numpy(dtype=float)
+    numbers = submission[demo.CLASSES].apply(pd.to_numeric, errors="coerce")
+    probabilities = numbers.to_numpy(dtype=float)
     if not np.isfinite(probabilities).all():
-        raise UserError("the submission has missing or infinite values; Kaggle would refuse it.")
+        raise UserError("not every value of the submission is a number; Kaggle would refuse it.")
     return metrics.usual("multiclass", truth, probabilities) | {"rows": len(submission)}
