@@ -27,6 +27,17 @@ def test_the_interval_of_a_mean_is_the_formulas():
     assert found.high == pytest.approx(values.mean() + 1.96 * error, abs=0.3 * error)
 
 
+def test_an_interval_holds_the_truth_95_times_in_100_and_another_set_of_rows_83():
+    """Of sums of two errors, as two sets have: P(|z| < 1.96 / sqrt 2) = 0.834."""
+    rng, truth, again = np.random.default_rng(0), [], []
+    for values, others in rng.normal(0, 1, (400, 2, 100)):
+        found = bootstrap.interval(mean_of(values), Sample((100,)))
+        truth.append(found.low <= 0 <= found.high)
+        again.append(found.low <= others.mean() <= found.high)
+    assert np.mean(truth) == pytest.approx(0.95, abs=0.03)
+    assert np.mean(again) == pytest.approx(0.834, abs=0.05)
+
+
 def test_rows_of_a_group_are_drawn_together():
     of_group = np.random.default_rng(0).normal(0, 1, 40)
     values, groups = np.repeat(of_group, 10), [str(i // 10) for i in range(N)]

@@ -161,7 +161,7 @@ def test_it_says_what_the_run_reached_and_what_made_it(page: Read, made: Path) -
     text = page.text()
     for said in (
         "log loss 0.2 in cross-validation, over 60 rows",
-        "Another 60 rows would put it from 0.15 to 0.27, 95 times in 100.",
+        "Over all images like these it lies from 0.15 to 0.27, 95 times in 100.",
         "The folds lie from 0.18 to 0.22.",
         "unfreeze fits: validation loss",
         "resize.shorter_side: 340 is enough.",

@@ -11,7 +11,7 @@ NOTHING = "No row is validated: every model was trained on all of them, and none
 
 
 def sentences(metric: str, found: Mapping[str, Any]) -> Iterator[str]:
-    """The score, where other rows would put it, and how far the folds are apart."""
+    """The score, where it lies over all such images, and how far the folds are apart."""
     key, rows = f"cv_{metric}", found["validation_rows"]
     if found.get(key) is None:
         yield NOTHING if not rows else f"The validated rows leave {words(metric)} undefined."
@@ -22,7 +22,7 @@ def sentences(metric: str, found: Mapping[str, Any]) -> Iterator[str]:
     )
     if (low := found.get(f"{key}_low")) is not None:
         high = cell(found[f"{key}_high"])
-        yield f"Another {rows:,} rows would put it from {cell(low)} to {high}, 95 times in 100."
+        yield f"Over all images like these it lies from {cell(low)} to {high}, 95 times in 100."
     if (low := found.get(f"{key}_lowest_fold")) is not None:
         yield f"The folds lie from {cell(low)} to {cell(found[f'{key}_highest_fold'])}."
 

@@ -22,7 +22,10 @@ Score = Callable[[np.ndarray], float | None]
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure, its standard error, and where 95 of 100 samples would put it."""
+    """A figure, its standard error, and where it lies over all such rows, 95 times in 100.
+
+    Another set of as many rows has an error of its own: it falls in here some 83 times in 100.
+    """
 
     value: float
     error: float

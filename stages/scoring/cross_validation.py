@@ -50,8 +50,8 @@ def remarks(metric: str, cv: Scores, rows: int) -> Iterator[str]:
     error = (high - low) / (2 * bootstrap.Z_LEVEL)
     smallest = 2**0.5 * (bootstrap.Z_LEVEL + bootstrap.Z_POWER) * error
     yield (
-        f"{metric} {cv[f'cv_{metric}']:.4g} is of {rows} rows: another {rows} would put it from "
-        f"{low:.4g} to {high:.4g} (95 %), and of two such scores less than {smallest:.2g} apart "
-        "neither need be better. `repodium compare` goes row by row and sees finer; so do more "
-        "folds."
+        f"{metric} {cv[f'cv_{metric}']:.4g} is of {rows} rows: over all images like them it lies "
+        f"from {low:.4g} to {high:.4g} (95 %), and of two such scores less than {smallest:.2g} "
+        "apart neither need be better. `repodium compare` goes row by row and sees finer; so do "
+        "more folds."
     )
