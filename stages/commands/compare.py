@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stages.base import params, paths, terminal
+from stages.base import params, paths, pipeline, terminal
 from stages.base.errors import UserError
 from stages.base.pipeline import HERE
 from stages.shell import completing, tables
@@ -103,10 +103,18 @@ def differences(kind: str, a: str, b: str) -> Iterator[Change]:
     if ran.returncode:
         said = " ".join(ran.stderr.split()).removeprefix("ERROR: ")
         raise UserError(f"`dvc {kind} diff` failed: {said}")
-    for file, changes in json.loads(ran.stdout or "{}").items():
+    found = json.loads(ran.stdout or "{}")
+    for file in sorted(found, key=place):  # DVC's own order is another each time
         where = stage_of(file)
-        for key, values in sorted(changes.items()):  # DVC's own order is another each time
+        for key, values in sorted(found[file].items()):
             yield f"{where} {key}".strip(), values.get("old"), values.get("new")
+
+
+def place(file: str) -> tuple[int, str]:
+    """Where a file comes in the list: its stage in the pipeline's order, then its fold."""
+    order = list(pipeline.stages()) if paths.PIPELINE.exists() else []  # not in a folder inside
+    name = Path(file).stem
+    return (order.index(name) if name in order else len(order)), file
 
 
 def stage_of(file: str) -> str:
