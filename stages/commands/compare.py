@@ -47,12 +47,15 @@ def command(a: str, b: str) -> None:
     """
     scores, machines = [], []
     for name, old, new in differences("metrics", a, b):
-        (machines if name.rpartition(" ")[2] in MACHINE else scores).append((name, old, new))
+        if name.rpartition(" ")[2] not in MACHINE:
+            scores.append((name, old, new))
+        elif None not in (old, new):  # a fold of one run alone ran on no other machine
+            machines.append((name, old, new))
     changed = list(differences("params", a, b))
     terminal.say(verdict(a, b))
     for title, changes in (("params", changed), ("scores", scores), ("machine", machines)):
         click.echo("\n".join(table(title, changes)))
-    if any(old is not None and new is not None for _, old, new in machines):
+    if machines:
         terminal.say(
             "\nThese runs were made on different machines, or in another precision: part of every "
             "difference may come from that."
