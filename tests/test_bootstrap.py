@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from stages.base.errors import UserError
-from stages.scoring import bootstrap, comparison
+from stages.scoring import bootstrap, comparison, cross_validation
 from stages.scoring.bootstrap import Sample
 from stages.scoring.decisions import Question
 from stages.scoring.out_of_fold import Table
@@ -121,3 +121,12 @@ def test_what_cannot_be_compared_is_refused(b, said):
     a = table(CLASSES, sure(LABELS, CLASSES, 0.7), LABELS)
     with pytest.raises(UserError, match=said):
         comparison.compare(a, b, LOSS)
+
+
+def test_rows_that_are_all_right_have_no_interval():
+    labels = LABELS[:12]  # as a model wrong once in five does 7 times in 100
+    cv = cross_validation.scores(ACCURACY, table(CLASSES, sure(labels, CLASSES, 0.9), labels))
+    assert cv["cv_accuracy"] == 1
+    assert "cv_accuracy_low" not in cv
+    (said,) = cross_validation.remarks("accuracy", cv, len(labels))
+    assert said.startswith("accuracy 1 is of 12 rows, too few or too alike to show how sure it is")

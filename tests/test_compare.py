@@ -67,6 +67,19 @@ def test_params_and_scores_that_differ_are_shown(repository):
     assert "machine: no difference" in said
 
 
+def test_scores_are_told_in_the_pipelines_order(repository):
+    edit(repository / "params.yaml", folds=[0, 1])
+    for name in ("submission", "0/tta", "1/head", "0/unfreeze", "0/head", "blend"):
+        path = repository / f"metrics/{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"b": 1, "a": 2}')
+    _, said = compared()
+    scores = said.partition("scores:\n")[2].partition("machine:")[0].splitlines()
+    names = ["head@0", "head@1", "unfreeze@0", "tta@0", "blend", "submission"]
+    assert list(dict.fromkeys(line.split()[0] for line in scores)) == names
+    assert [line.split()[1] for line in scores[:2]] == ["a", "b"]
+
+
 def test_another_machine_is_named_between_commits_too(repository):
     write(repository, ON_CPU | {"device": "Tesla T4", "threads": 8})
     commit(repository, "second run")
@@ -84,8 +97,8 @@ def test_what_one_run_alone_has_ran_on_no_other_machine(repository):
     (repository / "metrics/1").mkdir()
     shutil.copy(repository / "metrics/0/tta.json", repository / "metrics/1/tta.json")
     _, said = compared()
-    assert ["tta@1", "device", "-", "->", "cpu"] in [line.split() for line in said.splitlines()]
-    assert "different machines" not in said
+    assert ["tta@1", "log_loss", "-", "->", "0.31"] in [line.split() for line in said.splitlines()]
+    assert said.endswith("machine: no difference\n")
 
 
 @pytest.mark.usefixtures("repository")

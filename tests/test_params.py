@@ -94,6 +94,10 @@ def test_a_wrong_key_is_named_with_the_right_one(tmp_path, text, sentence):
         (swap("slug: digits", "slug: ../Digits"),
          "competition.slug: expected small letters, digits and hyphens, as in the competition's "
          "address, not '../Digits'."),
+        (swap("metric: log_loss", "metric: acuracy"),
+         "competition.metric: expected 'log_loss', 'auc', 'accuracy', 'error', "
+         "'balanced_accuracy', 'mcc', 'qwk', 'f1_micro', 'f1_macro', 'f1_samples', 'f2', 'rmse' or "
+         "'mae' or map@ and a number (map@5), not 'acuracy'."),
         (swap("freeze_batchnorm: false", "freeze_batchnorm: no"),
          "model.freeze_batchnorm: expected true or false, not 'no'."),
         (swap("workers: auto", "workers: many"),

@@ -151,6 +151,7 @@ EXPECTED = {
     "too_short": "a list of at least {min_length}",
 }
 FORMS = {
+    "competition.metric": "map@ and a number (map@5)",
     "competition.slug": "small letters, digits and hyphens, as in the competition's address",
     "submission.file": "a name of the form submission.csv, without a folder",
 }

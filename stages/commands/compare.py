@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stages.base import params, paths, terminal
+from stages.base import params, paths, pipeline, terminal
 from stages.base.errors import UserError
 from stages.base.pipeline import HERE
 from stages.shell import completing, tables
@@ -47,12 +47,15 @@ def command(a: str, b: str) -> None:
     """
     scores, machines = [], []
     for name, old, new in differences("metrics", a, b):
-        (machines if name.rpartition(" ")[2] in MACHINE else scores).append((name, old, new))
+        if name.rpartition(" ")[2] not in MACHINE:
+            scores.append((name, old, new))
+        elif None not in (old, new):  # a fold of one run alone ran on no other machine
+            machines.append((name, old, new))
     changed = list(differences("params", a, b))
     terminal.say(verdict(a, b))
     for title, changes in (("params", changed), ("scores", scores), ("machine", machines)):
         click.echo("\n".join(table(title, changes)))
-    if any(old is not None and new is not None for _, old, new in machines):
+    if machines:
         terminal.say(
             "\nThese runs were made on different machines, or in another precision: part of every "
             "difference may come from that."
@@ -103,10 +106,18 @@ def differences(kind: str, a: str, b: str) -> Iterator[Change]:
     if ran.returncode:
         said = " ".join(ran.stderr.split()).removeprefix("ERROR: ")
         raise UserError(f"`dvc {kind} diff` failed: {said}")
-    for file, changes in json.loads(ran.stdout or "{}").items():
+    found = json.loads(ran.stdout or "{}")
+    for file in sorted(found, key=place):  # DVC's own order is another each time
         where = stage_of(file)
-        for key, values in sorted(changes.items()):  # DVC's own order is another each time
+        for key, values in sorted(found[file].items()):
             yield f"{where} {key}".strip(), values.get("old"), values.get("new")
+
+
+def place(file: str) -> tuple[int, str]:
+    """Where a file comes in the list: its stage in the pipeline's order, then its fold."""
+    order = list(pipeline.stages()) if paths.PIPELINE.exists() else []  # not in a folder inside
+    name = Path(file).stem
+    return (order.index(name) if name in order else len(order)), file
 
 
 def stage_of(file: str) -> str:

@@ -29,12 +29,17 @@ def scores(ask: Question, table: Table) -> Scores:
 
 
 def how_sure(ask: Question, table: Table) -> Scores:
-    """The metric's interval over the rows, and its lowest and highest fold if there are several."""
+    """The metric's interval over the rows, and its lowest and highest fold if there are several.
+
+    No interval where samples score alike, as of rows that are all right: others may be wrong.
+    """
     metric, score = ask.metric, comparison.scorer(table, ask)
     sample = bootstrap.Sample(table.predicted.shape, table.groups)
     if (found := bootstrap.interval(score, sample)) is None:
         return {}
-    ends = {f"{metric}_low": found.low, f"{metric}_high": found.high}
+    ends = {}
+    if found.low < found.high:
+        ends = {f"{metric}_low": found.low, f"{metric}_high": found.high}
     names = table.rows["fold"]
     by_fold = [score(np.flatnonzero(names == fold)) for fold in names.unique()]
     if len(by_fold) > 1 and None not in by_fold:
@@ -44,13 +49,19 @@ def how_sure(ask: Question, table: Table) -> Scores:
 
 def remarks(metric: str, cv: Scores, rows: int) -> Iterator[str]:
     """What to know of a score of few rows; `cv` from scores."""
-    low, high = cv.get(f"cv_{metric}_low"), cv.get(f"cv_{metric}_high")
-    if low is None or high is None or rows >= FEW:
+    value, low, high = (cv.get(f"cv_{metric}{end}") for end in ("", "_low", "_high"))
+    if value is None or rows >= FEW:
+        return
+    if low is None or high is None:
+        yield (
+            f"{metric} {value:.4g} is of {rows} rows, too few or too alike to show how sure it is: "
+            "train more folds."
+        )
         return
     error = (high - low) / (2 * bootstrap.Z_LEVEL)
     smallest = 2**0.5 * (bootstrap.Z_LEVEL + bootstrap.Z_POWER) * error
     yield (
-        f"{metric} {cv[f'cv_{metric}']:.4g} is of {rows} rows: over all images like them it lies "
+        f"{metric} {value:.4g} is of {rows} rows: over all images like them it lies "
         f"from {low:.4g} to {high:.4g} (95 %), and of two such scores less than {smallest:.2g} "
         "apart neither need be better. `repodium compare` goes row by row and sees finer; so do "
         "more folds."
