@@ -1,5 +1,6 @@
 """resize: the training and test images, shorter side `resize.shorter_side`, in one pack."""
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,7 +31,8 @@ def main() -> None:
     kept = unfinished.keep("resize")
     with packing.Writer(kept) as writer:
         start = writer.images + writer.unreadable
-        done = in_order(work, names[start:], threads=resolve_workers(s.runtime.workers))
+        threads = resolve_workers(s.runtime.workers, most=sys.maxsize)  # decoding needs no lock
+        done = in_order(work, names[start:], threads=threads)
         for name, result in Bar("resize", done, total=len(names), initial=start):
             if isinstance(result, str):
                 writer.leave_out(name, result)
