@@ -50,6 +50,22 @@ def test_without_validation_rows_there_is_nothing_to_choose_by(ask, key):
         learn(ask, np.empty((0, 1)), np.empty((0, 1)))
 
 
+@pytest.mark.parametrize("metric", ["f2", "f1_samples"])
+def test_a_row_above_no_threshold_gets_its_likeliest_tag(metric):
+    """Where rows are averaged it scores 0 without one; (1 + b^2) hits / (said + b^2 true) with."""
+    ask, p = Question(metric, "multilabel", 0.5), np.array([[0.1, 0.3, 0.2], [0.9, 0.6, 0.1]])
+    assert decide(ask, (0.5,), p).tolist() == [[0, 1, 0], [1, 1, 0]]
+    squared = 4 if metric == "f2" else 1
+    found = metrics.score(metric, np.array([[0, 1, 1], [1, 1, 0]]), decide(ask, (0.5,), p))
+    assert found == pytest.approx(((1 + squared) / (1 + 2 * squared) + 1) / 2)
+
+
+@pytest.mark.parametrize("metric", ["f1_micro", "f1_macro"])
+def test_where_cells_or_classes_are_averaged_a_row_may_have_no_tag(metric):
+    ask = Question(metric, "multilabel", 0.5)
+    assert decide(ask, (0.5,), np.array([[0.1, 0.3]])).tolist() == [[0, 0]]
+
+
 def test_a_class_is_the_likeliest_and_a_ranking_the_likeliest_first():
     p = np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]])
     assert decide(Question("accuracy", "multiclass"), (), p).tolist() == [1, 0]

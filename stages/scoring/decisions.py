@@ -14,6 +14,7 @@ import numpy as np
 
 from stages.base.errors import UserError
 from stages.scoring import cut_points, honest, metrics, thresholds
+from stages.scoring.fbeta import NAMED, FBeta
 
 
 @dataclass(frozen=True)
@@ -112,13 +113,24 @@ def _cut_points(ask: Question, truth: np.ndarray, predictions: np.ndarray) -> Ru
 def decide(ask: Question, rule: Rule, predictions: np.ndarray) -> np.ndarray:
     """What the metric reads, from predictions (N, C)."""
     if ask.tagged:
-        return (predictions > np.array(rule)).astype(int)
+        return _tags(predictions, predictions > np.array(rule), NAMED[ask.metric])
     if ask.rated:
         return ask.ratings[0] + np.searchsorted(rule, predictions)
     metric = metrics.find(ask.metric)
     if metric.reads == "ranking":
         return np.argsort(-predictions, axis=1, kind="stable")[:, : metric.most]
     return predictions.argmax(axis=1) if metric.reads == "classes" else predictions
+
+
+def _tags(predictions: np.ndarray, said: np.ndarray, f: FBeta) -> np.ndarray:
+    """Flags (N, C); of the mean over rows, a row above no threshold gets its likeliest tag.
+
+    A row of which nothing is said scores 0, whatever is true of it.
+    """
+    if f.average == "samples":
+        none = np.flatnonzero(~said.any(axis=1))
+        said[none, predictions[none].argmax(axis=1)] = True
+    return said.astype(int)
 
 
 def out_of_sample(
