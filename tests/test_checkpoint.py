@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from stages.base.errors import UserError
 from stages.model import checkpoint
@@ -169,6 +170,17 @@ def test_safetensors_of_others_are_refused(path, metadata):
 def test_a_backbone_is_no_checkpoint(backbone):
     with pytest.raises(UserError, match="is not a Header"):
         checkpoint.read_header(backbone)
+
+
+def test_a_layer_that_is_in_two_places_is_saved_with_both(path, tmp_path):
+    """As those of timm's coat_lite are."""
+    layer = nn.Linear(3, 3)
+    shared = nn.Sequential(layer, layer)
+    checkpoint.save(path, HEADER, shared.state_dict())
+    assert sorted(load_file(path)) == ["0.bias", "0.weight", "1.bias", "1.weight"]
+    again = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    again.load_state_dict(load_file(path))
+    assert torch.equal(again(torch.ones(1, 3)), shared(torch.ones(1, 3)))
 
 
 def test_a_save_that_fails_keeps_the_old_file(network, path):

@@ -121,7 +121,8 @@ def write(path: Path, header: Any, tensors: Tensors) -> None:
         OSError: the disk is full, or fails.
 
     """
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    rows = {"memory_format": torch.contiguous_format}  # copies: a layer may be in several places
+    plain = {name: tensor.detach().cpu().clone(**rows) for name, tensor in tensors.items()}
     try:
         save_file(plain, path, metadata={KEY: json.dumps(asdict(header))})
     except SafetensorError as error:
