@@ -52,6 +52,22 @@ def test_a_score_that_some_samples_leave_undefined_has_an_interval_all_the_same(
     assert bootstrap.interval(lambda _: None, Sample((N,))) is None
 
 
+def test_one_row_or_one_group_says_nothing_of_others():
+    values = np.random.default_rng(0).normal(5, 2, N)
+    assert bootstrap.interval(mean_of(values[:1]), Sample((1,))) is None
+    assert bootstrap.interval(mean_of(values), Sample((N,), ["a"] * N)) is None
+
+
+@pytest.mark.filterwarnings("ignore:AUC leaves out")
+@pytest.mark.parametrize("metric", ["f2", "f1_macro", "log_loss"])
+def test_a_single_validated_row_has_no_interval_and_no_remark(metric):
+    ask, one = Question(metric, "multilabel"), table(["a", "b"], [[0.8, 0.3]], ["a"])
+    found = cross_validation.scores(ask, one)
+    assert found["cv_log_loss"] == pytest.approx(-np.log([0.8, 0.7]).mean())
+    assert not [name for name in found if name.endswith(("_low", "_high"))]
+    assert not list(cross_validation.remarks(metric, found, 1))
+
+
 def test_a_paired_difference_is_surer_than_two_scores_apart():
     rng = np.random.default_rng(0)
     first = rng.normal(0, 1, N)
@@ -95,6 +111,15 @@ def test_where_more_is_better_more_is_better():
     assert comparison.compare(b, a, ACCURACY).word == "worse"
 
 
+def test_what_is_better_on_every_row_is_better_and_not_the_same():
+    wrong, right = ([[1 - p, p]] * 100 for p in (0.2, 0.8))
+    a, b = (table(["a", "b"], values, ["b"] * 100) for values in (wrong, right))
+    assert "accuracy: 0 -> 1 on the 100 rows that both validated: better" in (
+        comparison.compare(a, b, ACCURACY).sentence
+    )
+    assert "the same on any of them" in comparison.compare(b, b, ACCURACY).sentence
+
+
 def test_only_rows_that_both_validated_count_in_any_order_of_rows_and_classes():
     a = table(CLASSES, sure(LABELS, CLASSES, 0.7), LABELS)
     turned = CLASSES[::-1]
@@ -114,8 +139,10 @@ def test_only_rows_that_both_validated_count_in_any_order_of_rows_and_classes():
         (table(CLASSES[:2], sure(["a"] * 200, CLASSES[:2], 0.7), ["a"] * 200),
          "do not have the same classes"),
         (table(CLASSES, sure(LABELS, CLASSES, 0.7), ["b"] * 200), "other labels for the same rows"),
+        (table(CLASSES, sure(LABELS, CLASSES, 0.8), LABELS, group="one patient"), "one group"),
+        (table(CLASSES, sure(LABELS[:1], CLASSES, 0.8), LABELS[:1]), "one row"),
     ],
-    ids=["rows", "classes", "labels"],
+    ids=["rows", "classes", "labels", "a group", "a row"],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_refused(b, said):
     a = table(CLASSES, sure(LABELS, CLASSES, 0.7), LABELS)

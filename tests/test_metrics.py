@@ -87,6 +87,15 @@ def test_auc_of_two_classes_is_the_share_of_pairs_in_order():
     assert found == pytest.approx(np.mean(pairs))
 
 
+def test_aucs_are_scikit_learns_column_by_column_ties_or_not(monkeypatch):
+    monkeypatch.setattr(metrics, "AT_ONCE", 2 * N)  # two columns at a time
+    values = INDEPENDENT.round(1)
+    wanted = [sk.roc_auc_score(true, p) for true, p in zip(FLAGS.T, values.T, strict=True)]
+    assert metrics.aucs(FLAGS, values) == pytest.approx(wanted, abs=1e-12)
+    with pytest.warns(UserWarning, match="leaves out 2 of 2"):
+        assert score("auc", np.empty((0, 2)), np.empty((0, 2))) is None
+
+
 def test_auc_leaves_out_a_column_with_one_value_only():
     truth = np.column_stack([FLAGS[:, 0], np.zeros(N)])
     with pytest.warns(UserWarning, match="leaves out 1 of 2 classes"):

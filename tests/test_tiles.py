@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.figures import contact, tiles, words
+from stages.figures import columns, contact, overview, scatter, tiles, words
 from stages.figures.style import INK, RED
 from stages.figures.tiles import GAP, LINE, MARGIN, SIDE, Section, Tile
 
@@ -106,3 +106,19 @@ def test_a_text_that_is_too_wide_loses_its_middle(inches):
     assert words.width(shown, 9) <= inches or shown == "..."
     longer = f"{LONG[: len(start) + 1]}...{LONG[-len(end) - 1 :]}"
     assert words.width(longer, 9) > inches
+
+
+@pytest.mark.parametrize("names", [["$x_1$", "US$_{2", "c$^$"], [f"point {i}" for i in range(30)]])
+def test_columns_of_any_name_and_number_are_drawn_without_a_warning(tmp_path, names):
+    numbers = np.random.default_rng(0).normal(0, 1, (50, len(names)))
+    overview.draw_numbers(tmp_path / "n.png", numbers, names)
+    scatter.draw(tmp_path / "s.png", numbers, numbers, names)
+
+
+def test_more_columns_than_colours_are_told_as_one():
+    numbers = np.arange(24.0).reshape(2, 12)
+    names, across, up = columns.told([f"c{i}" for i in range(12)], numbers, -numbers)
+    assert names == ["all 12 columns"]
+    assert across.shape == up.shape == (24, 1)
+    assert (across == -up).all()
+    assert columns.told(["a$", "b"], numbers[:, :2])[0] == [r"a\$", "b"]

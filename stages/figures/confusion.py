@@ -47,10 +47,9 @@ def _largest(path: Path, matrix: np.ndarray, names: Sequence[str], pairs: np.nda
         _sentence(path, f"None of the {len(names)} classes is taken for another.")
         return
     with figure(path, 7, 10) as sheet:
-        _title(sheet, "Most confused in the validation rows")
+        _title(sheet, f"Most confused in the validation rows, of {len(names)} classes")
         bars, axes = sheet.subplots(2, 1, height_ratios=[1, 2])
         _pairs(bars, matrix, pairs[:PAIRS], names)
-        axes.set_title(f"The {len(chosen)} most confused of {len(names)} classes")
         _matrix(axes, matrix, names, chosen)
 
 

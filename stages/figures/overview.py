@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from stages.figures import words
+from stages.figures import columns, words
 from stages.figures.style import BLUE, RED, figure, picture
 
 LONGEST = 30  # characters of a name
@@ -35,8 +35,9 @@ def draw_counts(path: Path, counts: pd.Series) -> None:
 def draw_numbers(path: Path, numbers: np.ndarray, names: list[str]) -> None:
     """Draw the histogram of each column of a regression's numbers (N, T)."""
     with picture(path) as axes:
-        axes.hist(numbers, bins=BINS, label=names)
         axes.set_title(f"Numbers of the {len(numbers)} training images")
+        names, numbers = columns.told(names, numbers)
+        axes.hist(numbers, bins=BINS, label=names)
         axes.set_ylabel("images")
         axes.legend(frameon=False)
 

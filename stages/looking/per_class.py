@@ -27,17 +27,10 @@ def of_classes(truth: np.ndarray, values: np.ndarray, classes: list[str]) -> pd.
     true = truth[:, None] == everyone if one else truth > 0
     said = values.argmax(axis=1)[:, None] == everyone if one else values > SAID
     scores = precision_recall_fscore_support(true, said, average=None, zero_division=0)
-    columns = (classes, true.sum(axis=0), said.sum(axis=0), *scores[:3], _aucs(true, values))
+    aucs = metrics.aucs(true, values)
+    columns = (classes, true.sum(axis=0), said.sum(axis=0), *scores[:3], aucs)
     table = pd.DataFrame(dict(zip(OF_CLASSES, columns, strict=True)))
     return table.sort_values("f1", kind="stable", ignore_index=True)
-
-
-def _aucs(true: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The area under the ROC curve of each column; NaN where the truth is all alike."""
-    found = np.full(true.shape[1], np.nan)
-    for column in np.flatnonzero(true.any(axis=0) & ~true.all(axis=0)):
-        found[column] = metrics.auc(true[:, [column]].astype(int), values[:, [column]])
-    return found
 
 
 def of_numbers(truth: np.ndarray, values: np.ndarray, names: list[str]) -> pd.DataFrame:

@@ -52,6 +52,11 @@ class Sample:
     groups: Sequence[str] | None = None
     """The group of each row."""
 
+    @property
+    def drawn(self) -> int:
+        """How many rows there are to draw, or groups."""
+        return self.shape[0] if self.groups is None else len(set(self.groups))
+
     def draws(self) -> Iterator[np.ndarray]:
         """Row numbers (N,), of rows or of whole groups, with repeats; up to a thousand times.
 
@@ -73,9 +78,10 @@ class Sample:
 def interval(score: Score, sample: Sample) -> Interval | None:
     """The score over all rows, and how it spreads over samples of them.
 
-    None where the metric is undefined on all rows; samples that leave it undefined are left out.
+    None where the metric is undefined on all rows, and where they are one row or group, which says
+    nothing of others; samples that leave it undefined are left out.
     """
-    if (value := score(np.arange(sample.shape[0]))) is None:
+    if sample.drawn < 2 or (value := score(np.arange(sample.shape[0]))) is None:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of classes that a sample lacks

@@ -39,7 +39,7 @@ class Verdict:
             f"{self.metric}: {self.a:.6g} -> {self.b:.6g} on the {self.rows} rows that both "
             "validated: "
         )
-        if d.error == 0:
+        if d.error == d.value == 0:
             return f"{start}the same on any of them."
         spread = f"{self.word}, {d.value:+.3g} (95 %: {d.low:+.3g} to {d.high:+.3g})"
         if d.beside_zero:
@@ -51,7 +51,7 @@ def compare(a: Table, b: Table, ask: Question) -> Verdict:
     """Compare two runs by a paired bootstrap over the out-of-fold rows that both have.
 
     Raises:
-        UserError: they share no row, or their labels or classes differ, or no score is defined.
+        UserError: they share no row or too few, or their labels or classes differ.
 
     """
     b, a = out_of_fold.matched([b, a])
@@ -61,7 +61,10 @@ def compare(a: Table, b: Table, ask: Question) -> Verdict:
     found = bootstrap.difference(score_a, score_b, bootstrap.Sample(b.predicted.shape, b.groups))
     everyone = np.arange(len(b.rows))
     if found is None:
-        raise UserError(f"{ask.metric} is not defined on the {len(everyone)} rows that both have.")
+        raise UserError(
+            f"the {len(everyone)} rows that both validated leave {ask.metric} undefined, or are "
+            "one row or one group, which says nothing of others."
+        )
     better = metrics.find(ask.metric).greater_is_better
     return Verdict(ask.metric, len(everyone), score_a(everyone), score_b(everyone), found, better)
 

@@ -26,6 +26,7 @@ import numpy as np
 from stages.scoring import fbeta
 
 CERTAIN = 1e-15  # Kaggle takes no probability to be nearer to 0 or 1 than this
+AT_ONCE = 10**7  # numbers that are ranked at once
 
 # scikit-learn takes a second to import, and much that imports this module does without it.
 
@@ -53,19 +54,35 @@ def auc(truth: np.ndarray, probabilities: np.ndarray) -> float | None:
     if truth.ndim == 1:
         kept = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
         truth, probabilities = truth[:, None] == np.array(kept), probabilities[:, kept]
-    mixed = (truth > 0).any(axis=0) & (truth == 0).any(axis=0)
+    areas = aucs(truth, probabilities)
+    mixed = ~np.isnan(areas)
     if not mixed.all():
         warnings.warn(
             f"AUC leaves out {(~mixed).sum()} of {len(mixed)} classes, which are in all of the "
             f"{len(truth)} rows or in none{'; so there is none' * (not mixed.any())}",
             stacklevel=3,
         )
-    if not mixed.any():
-        return None
-    from sklearn.metrics import roc_auc_score
+    return float(areas[mixed].mean()) if mixed.any() else None
 
-    columns = zip(truth.T[mixed], probabilities.T[mixed], strict=True)
-    return float(np.mean([roc_auc_score(true, p) for true, p in columns]))
+
+def aucs(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The area (C,) of each column of flags and values (N, C); NaN where its truth is all alike.
+
+    The share of pairs, one row true and one not, that are in order (Mann and Whitney), by ranks.
+    scikit-learn's takes one column at a time, of few rows fifty times as long: a bootstrap's.
+    """
+    step = max(1, AT_ONCE // max(1, len(truth)))
+    blocks = [slice(i, i + step) for i in range(0, truth.shape[1], step)]
+    return np.concatenate([_areas(truth[:, block] > 0, values[:, block]) for block in blocks])
+
+
+def _areas(true: np.ndarray, values: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata
+
+    yes = true.sum(axis=0)
+    pairs = yes * (len(true) - yes)
+    in_order = np.where(true, rankdata(values, axis=0), 0).sum(axis=0) - yes * (yes + 1) / 2
+    return np.divide(in_order, pairs, out=np.full(len(yes), np.nan), where=pairs > 0)
 
 
 def accuracy(truth: np.ndarray, classes: np.ndarray) -> float:
