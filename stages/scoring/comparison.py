@@ -44,7 +44,8 @@ class Verdict:
         spread = f"{self.word}, {d.value:+.3g} (95 %: {d.low:+.3g} to {d.high:+.3g})"
         if d.beside_zero:
             return f"{start}{spread}."
-        return f"{start}{spread}; so many rows show a difference of {d.smallest:.2g} 8 times in 10."
+        shown = f"a true difference of {d.smallest:.2g} would show on so many rows 8 times in 10"
+        return f"{start}{spread}; {shown}."
 
 
 def compare(a: Table, b: Table, ask: Question) -> Verdict:

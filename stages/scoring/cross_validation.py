@@ -55,7 +55,7 @@ def remarks(metric: str, cv: Scores, rows: int) -> Iterator[str]:
     if low is None or high is None:
         yield (
             f"{metric} {value:.4g} is of {rows} rows, too few or too alike to show how sure it is: "
-            "train more folds."
+            "others may score worse."
         )
         return
     error = (high - low) / (2 * bootstrap.Z_LEVEL)
