@@ -85,11 +85,26 @@ def test_score_of_the_uniform_sample_is_that_of_guessing(sample, tmp_path):
     assert result.output.endswith(f", rows {int(len(load_digits().target) / 4)}\n")
 
 
-def test_score_refuses_what_is_no_submission_of_the_bundled_competition(sample, tmp_path):
-    (tmp_path / "submission.csv").write_text(sample.replace("digit_9", "digit_nine"))
-    result = run("score", tmp_path / "submission.csv")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text.replace("digit_9", "digit_nine"), "this is not a submission of the"),
+        (lambda text: re.sub(r"\n\d+,", "\n,", text, count=1), "this is not a submission of the"),
+        (lambda text: text.replace("0.1", "many", 1), "the submission has cells that are no num"),
+        (lambda text: text.replace("0.1", "", 1), "the submission has cells that are no numbers"),
+        (lambda text: text.replace("0.1", "\udcff", 1), "{file} is not a csv in UTF-8: 'utf"),
+        (lambda text: text.replace("0.1", "0.1,1", 1), "{file} is not a csv: line 2: 12 cells"),
+        (lambda text: "", "{file} has no rows"),
+    ],
+)
+def test_score_refuses_what_is_no_submission_of_the_bundled_competition(
+    sample, tmp_path, change, said
+):
+    file = tmp_path / "submission.csv"
+    file.write_bytes(change(sample).encode(errors="surrogateescape"))
+    result = run("score", file)
     assert result.exit_code == 1
-    assert result.output.startswith("Error: this is not a submission of the bundled competition")
+    assert result.output.startswith(f"Error: {said.format(file=file)}")
     assert result.output.count("\n") == 1
 
 
