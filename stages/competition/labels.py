@@ -9,6 +9,7 @@ from unicodedata import normalize
 
 import pandas as pd
 
+from stages.base.consistency import IN_PATHS
 from stages.base.errors import UserError
 from stages.competition import lookup
 from stages.competition.archive import Archive
@@ -32,7 +33,7 @@ def table(archive: Archive, c: SimpleNamespace) -> pd.DataFrame:
         UserError: a column or a label that is not there, or a label of another kind.
 
     """
-    return _of_paths(archive, c) if c.labels in ("folders", "filenames") else _of_csv(archive, c)
+    return _of_paths(archive, c) if c.labels in IN_PATHS else _of_csv(archive, c)
 
 
 def with_image(rows: pd.DataFrame, c: SimpleNamespace, bad_images: str) -> pd.DataFrame:
