@@ -202,6 +202,19 @@ def test_a_folder_with_a_link_to_a_folder_is_not_taken_without_it(tmp_path, targ
         lift(tmp_path / "source", tmp_path / "raw/slug.zip")
 
 
+NAMES = {"caf\u00e9/1.jpg": "utf-8", "cafe\u0301/1.jpg": "utf-8", "\u2552/1.jpg": "cp437"}
+
+
+@pytest.mark.parametrize(("name", "encoding"), NAMES.items())
+@pytest.mark.parametrize("wrap", [bytes, lambda data: zipped({"train.zip": data, "a.csv": b""})])
+def test_names_that_are_not_flagged_as_utf_8_are_read_as_it_if_they_can_be(
+    tmp_path, name, encoding, wrap
+):
+    """As `zip` and the Finder write them; APPNOTE's code page 437 where they cannot."""
+    found = lifted(tmp_path, "c.zip", wrap(unflagged(name.encode(encoding))))
+    assert found.keys() - {"a.csv"} == {name}
+
+
 def test_names_are_listed_in_order(tmp_path):
     data = {"train/2.jpg": b"2", "train/10.jpg": b"10", "a.csv": b"", "train/1.jpg": b"1"}
     assert list(lifted(tmp_path, "c.tar", tarred(data))) == sorted(data)
@@ -302,6 +315,16 @@ def sevened_secretly(files: Files) -> bytes:
         for name, data in files.items():
             opened.writestr(data, name)
     return buffer.getvalue()
+
+
+def unflagged(name: bytes) -> bytes:
+    """A zip of one file whose name is these bytes, without the flag (bit 11) that says UTF-8."""
+    data = bytearray(zipped({"\u00e9" + "x" * (len(name) - 2): b"1"}))
+    for sign, flags, at in ((b"PK\x03\x04", 7, 30), (b"PK\x01\x02", 9, 46)):
+        start = data.find(sign)
+        data[start + flags] &= ~8
+        data[start + at : start + at + len(name)] = name
+    return bytes(data)
 
 
 def misstated(size: int) -> bytes:

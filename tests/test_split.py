@@ -66,6 +66,23 @@ def test_rows_of_a_group_share_a_fold(tmp_path):
     assert rows["fold"].nunique() == 2
 
 
+def test_groups_are_told_apart_by_more_than_spaces_and_a_missing_one_is_told(tmp_path):
+    who = ["ann", " ann", "ann ", "", " ", "", "NA", "NA", "bob", "cy", "dee", "eve"]
+    given = {"group_column": "who", "label_columns": ["n"], "task": "regression", "metric": "rmse"}
+    texts = {
+        "labels.csv": "id,n,who\n" + "".join(f'{i},{i},"{name}"\n' for i, name in enumerate(who)),
+        "sample_submission.csv": "id,n\nt,0\n",
+    }
+    images = [f"train/{i}.jpg" for i in range(len(who))] + ["test/t.jpg"]
+    layout = Layout(texts, images, given, [], [], [])
+    folder = project(tmp_path, layout, **{"split.method": "group"})
+    result = run_stage(folder, "split")
+    fold = table(folder, "labelled.csv")["fold"]
+    assert [fold[i : i + 3].nunique() for i in (0, 3)] == [1, 1]
+    for name, count in (("", 3), ("NA", 2)):
+        assert f"{name!r} in column who is taken for one group, of {count} rows" in result.output
+
+
 def test_a_stratified_split_gives_every_fold_its_share_of_each_class(tmp_path):
     folder = project(tmp_path, many(40), **{"split.method": "stratified", "split.val_pct": 0.25})
     result = run_stage(folder, "split")

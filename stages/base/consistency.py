@@ -16,6 +16,7 @@ METRICS = {
     "regression": ("rmse", "mae", "qwk"),
 }  # fmt: skip
 LAYER_GROUPS = 3
+IN_PATHS = ("folders", "filenames")  # competition.labels that are no csv
 
 
 def faults(s: Settings) -> Iterator[str]:
@@ -38,7 +39,7 @@ def faults(s: Settings) -> Iterator[str]:
 
 def _layout(c: Competition) -> Iterator[str]:
     """What a layout needs and has not, or has and cannot use."""
-    csv = c.labels not in ("folders", "filenames")
+    csv = c.labels not in IN_PATHS
     for key in ("id_column", "label_columns"):
         if csv and not getattr(c, key):
             yield f"competition.{key}: needed, for labels is a csv"
@@ -74,7 +75,7 @@ def _labels(c: Competition) -> Iterator[str]:
         yield f"competition.label_columns: {c.label_columns} names a column twice"
     if any("\t" in name for name in c.label_columns):
         yield "competition.label_columns: a name holds a tab, which stands between labels here"
-    if c.task == "multilabel" and c.labels in ("folders", "filenames"):
+    if c.task == "multilabel" and c.labels in IN_PATHS:
         yield f"competition.labels: task multilabel needs a csv, not {c.labels}"
     if c.task == "regression" and c.labels == "folders":
         yield "competition.labels: task regression takes numbers from a csv or filenames"

@@ -71,7 +71,7 @@ class Columns:
 
     def faults(self, cells: pd.DataFrame) -> Iterator[str]:
         """See Form.faults."""
-        values = _numbers(cells)
+        values = numbers(cells)
         if not np.isfinite(values).all():
             row, column = np.argwhere(~np.isfinite(values))[0]
             cell, name = cells.to_numpy()[row, column], self.columns[column]
@@ -90,7 +90,7 @@ class Columns:
 
     def scores(self, cells: pd.DataFrame) -> tuple[list[str], np.ndarray]:
         """See Form.scores."""
-        return self.classes, _numbers(cells)
+        return self.classes, numbers(cells)
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ class Names:
         return [name for name in cell.split(self.separator) if name]
 
 
-def _numbers(cells: pd.DataFrame) -> np.ndarray:
+def numbers(cells: pd.DataFrame) -> np.ndarray:
+    """Cells of text as numbers, NaN where they are none."""
     return cells.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
 
 

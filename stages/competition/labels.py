@@ -9,6 +9,7 @@ from unicodedata import normalize
 
 import pandas as pd
 
+from stages.base.consistency import IN_PATHS
 from stages.base.errors import UserError
 from stages.competition import lookup
 from stages.competition.archive import Archive
@@ -32,7 +33,7 @@ def table(archive: Archive, c: SimpleNamespace) -> pd.DataFrame:
         UserError: a column or a label that is not there, or a label of another kind.
 
     """
-    return _of_paths(archive, c) if c.labels in ("folders", "filenames") else _of_csv(archive, c)
+    return _of_paths(archive, c) if c.labels in IN_PATHS else _of_csv(archive, c)
 
 
 def with_image(rows: pd.DataFrame, c: SimpleNamespace, bad_images: str) -> pd.DataFrame:
@@ -112,7 +113,9 @@ def _check_spelling(found: set[str], file: str) -> None:
 
 
 def remarks(rows: pd.DataFrame, names: list[str], c: SimpleNamespace) -> Iterator[str]:
-    """What is odd about the classes of rows that have their folds; sentences."""
+    """What is odd about the groups and classes of rows that have their folds; sentences."""
+    if c.group_column:
+        yield from _ungrouped(rows.groupby("group").size(), c.group_column)
     if c.task == "regression":
         return
     of_class = rows.assign(name=rows["label"].map(cells.split)).explode("name").groupby("name")
@@ -122,6 +125,16 @@ def remarks(rows: pd.DataFrame, names: list[str], c: SimpleNamespace) -> Iterato
     if never := [name for name in names if name not in count]:
         yield f"{len(never)} classes have no row, the first is {never[0]!r}: they are not learned."
     yield from _unlearned(of_class["fold"].agg(["min", "max"]).reindex(names))
+
+
+def _ungrouped(count: pd.Series, column: str) -> Iterator[str]:
+    """Groups by an empty name, or one that programs write for a missing value."""
+    for name, rows in count.items():
+        if not name or name.lower() in MISSING:
+            yield (
+                f"{name!r} in column {column} is taken for one group, of {rows} rows in one fold: "
+                "if it means that there is no group, give each of those rows a value of its own."
+            )
 
 
 def _doubtful(count: pd.Series, file: str) -> Iterator[str]:
@@ -157,7 +170,7 @@ def _of_csv(archive: Archive, c: SimpleNamespace) -> pd.DataFrame:
         }
     )
     if c.group_column:
-        result["group"] = column(rows, c.group_column, c.labels)
+        result["group"] = column(rows, c.group_column, c.labels).map(plain)
     return result
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from stages.base.errors import UserError
-from stages.competition import demo
+from stages.competition import demo, forms
 from stages.scoring import metrics
 
 
 def score(submission: pd.DataFrame) -> dict[str, float]:
-    """Score a submission of the bundled competition as Kaggle's leaderboard would.
+    """Score a submission of the bundled competition as Kaggle's leaderboard would; cells of text.
 
     Raises:
         UserError: the submission is not one of this competition.
@@ -24,8 +24,7 @@ def score(submission: pd.DataFrame) -> dict[str, float]:
             "that `dvc repro` wrote for it."
         )
     truth = submission["id"].map(answers).to_numpy()
-    numbers = submission[demo.CLASSES].apply(pd.to_numeric, errors="coerce")
-    probabilities = numbers.to_numpy(dtype=float)
+    probabilities = forms.numbers(submission[demo.CLASSES])
     if not np.isfinite(probabilities).all():
-        raise UserError("not every value of the submission is a number; Kaggle would refuse it.")
+        raise UserError("the submission has cells that are no numbers; Kaggle would refuse it.")
     return metrics.usual("multiclass", truth, probabilities) | {"rows": len(submission)}

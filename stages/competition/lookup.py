@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from types import SimpleNamespace
 
+from stages.base.consistency import IN_PATHS
 from stages.base.errors import UserError, some
 from stages.competition.archive import Archive
 from stages.competition.names import plain
@@ -53,8 +54,7 @@ def nameable(archive: Archive, c: SimpleNamespace) -> tuple[set[str], set[str]]:
     An id names an image that ends in the suffix; labels that lie in the paths name all.
     """
     train, test = training(archive, c), images(archive, c.test_images)
-    in_paths = c.labels in ("folders", "filenames")
-    return set(train) if in_paths else _ending(train, c.suffix), _ending(test, c.suffix)
+    return set(train) if c.labels in IN_PATHS else _ending(train, c.suffix), _ending(test, c.suffix)
 
 
 def _ending(found: Iterable[str], suffix: str) -> set[str]:

@@ -175,7 +175,7 @@ def _folder(path: Path, name: str, _: Path) -> Iterator[list[Member]]:
 
 @contextmanager
 def _zip(path: Path, name: str, _: Path) -> Iterator[list[Member]]:
-    with zipfile.ZipFile(path) as opened:
+    with _opened(path) as opened:
         _check_count(opened)
         found = []
         for info in opened.infolist():
@@ -191,6 +191,14 @@ def _zip(path: Path, name: str, _: Path) -> Iterator[list[Member]]:
             longer.file_size += 1  # else zipfile reads no further than the stated size
             found.append(Member(written, info.file_size, lambda info=longer: opened.open(info)))
         yield found
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    """A zip, its names read as UTF-8 where they can be: the Finder and `zip` do not flag it."""
+    try:
+        return zipfile.ZipFile(path, metadata_encoding="utf-8")
+    except UnicodeDecodeError:
+        return zipfile.ZipFile(path)
 
 
 def _check_count(opened: zipfile.ZipFile) -> None:
