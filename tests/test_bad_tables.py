@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stages.base import consistency
+from stages.scoring import bootstrap
 from tests.layouts import picture
 from tests.project import PER_FOLD, STAGES, edit, run_all, run_stage, write_project
 
@@ -322,7 +323,10 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize(
     ("task", "metric"), [(task, m) for task, names in consistency.METRICS.items() for m in names]
 )
-def test_every_metric_of_lopsided_folds_is_a_number_or_none(predicted, task, metric, folds):
+def test_every_metric_of_lopsided_folds_is_a_number_or_none(
+    predicted, task, metric, folds, monkeypatch
+):
+    monkeypatch.setattr(bootstrap, "MOST", bootstrap.FEWEST)  # of 4 rows there are few samples
     folder = predicted[task]
     columns = NAMED if metric.startswith("map@") else LOPSIDED[task][1]
     source = folder.parent / "source/sample_submission.csv"
