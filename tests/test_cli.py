@@ -65,6 +65,40 @@ def test_summary_of_a_run_that_has_not_ended_is_a_sentence(tmp_path, monkeypatch
     assert result.output == "Error: head has not run to its end; run `dvc repro`.\n"
 
 
+def test_summary_in_a_fresh_clone_shows_its_metrics_and_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "metrics", tmp_path / "metrics")
+    result = run("summary")
+    assert result.exit_code == 1
+    assert "cv_log_loss:" in result.output
+    missing = Path("submissions/submission.csv")
+    assert result.output.endswith(f"\nError: {missing} is not here; `dvc repro` makes it.\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "has no rows"),
+        (b"\x89PNG\xff", "is not a csv in UTF-8"),
+        (b"id,a\n1,2,3\n", "is not a csv: line 2: 3 cells under a header of 2"),
+    ],
+    ids=["empty", "an image", "a long row"],
+)
+def test_score_refuses_what_is_no_submission_in_a_sentence(tmp_path, data, said):
+    file = tmp_path / "s.csv"
+    file.write_bytes(data)
+    result = run("score", file)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert said in result.output
+
+
+def test_score_refuses_a_word_for_a_number(sample, tmp_path):
+    (tmp_path / "s.csv").write_text(sample.replace("0.1", "high", 1))
+    assert "is no finite number" in run("score", tmp_path / "s.csv").output
+
+
 def test_schema_is_json_and_describes_every_group():
     schema = json.loads(run("schema").output)
     assert set(schema["required"]) == set(schema["properties"]) > {"competition", "folds", "tta"}

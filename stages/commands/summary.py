@@ -36,10 +36,12 @@ def command() -> None:
         click.echo("\n".join(table([(f, s, read(s, f)) for f in folds for s in stages])) + "\n")
     file = paths.SUBMISSIONS / settings.submission.file
     results = {name: str(value) for name, value in read("submission").items()}
-    if settings.competition.source == "demo":
+    if settings.competition.source == "demo" and file.exists():
         results["held-back answers"] = score.sentence(file)
     rows = [(f"{name}:", value) for name, value in results.items()]
     click.echo("\n".join(tables.lines(rows, cut=[1])))
+    if not file.exists():  # a fresh clone has the metrics alone
+        raise UserError(f"{file} is not here; `dvc repro` makes it.")
     click.echo(f"\nReport: {paths.REPORT}, a page with all of it")
     click.echo(f"Submission: {file}")
     terminal.say(HOW[settings.competition.source == "demo"])

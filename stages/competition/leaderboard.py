@@ -11,7 +11,7 @@ from stages.scoring import metrics
 
 
 def score(submission: pd.DataFrame) -> dict[str, float]:
-    """Score a submission of the bundled competition as Kaggle's leaderboard would.
+    """Score a submission, of numbers or of text, as Kaggle's leaderboard would.
 
     Raises:
         UserError: the submission is not one of this competition.
@@ -24,7 +24,8 @@ def score(submission: pd.DataFrame) -> dict[str, float]:
             "that `dvc repro` wrote for it."
         )
     truth = submission["id"].map(answers).to_numpy()
-    probabilities = submission[demo.CLASSES].to_numpy(dtype=float)
+    numbers = submission[demo.CLASSES].apply(pd.to_numeric, errors="coerce")
+    probabilities = numbers.to_numpy(dtype=float)
     if not np.isfinite(probabilities).all():
-        raise UserError("the submission has missing or infinite values; Kaggle would refuse it.")
+        raise UserError("a value of the submission is no finite number; Kaggle would refuse it.")
     return metrics.usual("multiclass", truth, probabilities) | {"rows": len(submission)}
