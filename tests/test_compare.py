@@ -112,11 +112,15 @@ def test_a_revision_that_is_not_there_is_one_sentence():
 LABELS = [str(i % 5) for i in range(100)]
 
 
-def run(folder, p):
-    """A run that gives every true class the probability p, nearly, through the real DVC."""
+def run(folder, p, first=0):
+    """A run that gives every true class the probability p, nearly, through the real DVC.
+
+    Of a hundred images, from the first one on.
+    """
     p = np.random.default_rng(int(p * 100)).normal(p, 0.05, (100, 1)).clip(0.05, 0.95)
     truth = np.equal.outer(LABELS, list("01234"))
-    rows = pd.DataFrame({"image": [f"i{i}" for i in range(100)], "fold": 0, "label": LABELS})
+    images = [f"i{first + i}" for i in range(100)]
+    rows = pd.DataFrame({"image": images, "fold": 0, "label": LABELS})
     rows["id"] = rows["label"]  # of images in folders, say: an id may stand twice
     table = Table(out_of_fold.about(rows), list("01234"), np.where(truth, p, (1 - p) / 4))
     out_of_fold.write(folder / "table.csv", table)
@@ -152,6 +156,19 @@ def test_a_run_without_rows_at_hand_is_named(repository):
     assert compared()[1].startswith(
         "rows: only the scores can be compared, for HEAD has no data/out_of_fold.csv in DVC's cache"
     )
+
+
+def test_runs_of_other_rows_still_have_their_params_and_scores_compared(repository):
+    run(repository, 0.6)
+    commit(repository, "rows of fold 0")
+    run(repository, 0.6, first=100)
+    edit(repository / "params.yaml", **{"tta.augmented": 13})
+    status, said = compared()
+    assert status == 0
+    assert said.startswith(
+        "rows: only the scores can be compared, for the two runs share no validated row"
+    )
+    assert "  tta.augmented  2 -> 13\n" in said
 
 
 def test_a_run_that_validated_no_row_is_told(repository):

@@ -95,7 +95,15 @@ def test_test_images_of_another_kind_are_told():
 def test_imbalance_beyond_ten_to_one_is_told_with_the_classes():
     assert list(advice.of_classes(pd.Series({"cat": 100, "dog": 10}))) == []
     [said] = advice.of_classes(pd.Series({"cat": 50, "dog": 101, "newt": 10}))
-    assert said.startswith("Class newt has 10 training images and dog 101: try batches.oversample")
+    assert said == (
+        "Class newt has 10 training images and dog 101: batches.oversample: 1 shows both about as "
+        "often, and a stratified split.method gives every fold its share."
+    )
+
+
+def test_of_a_class_without_images_nothing_is_advised():
+    assert list(advice.of_classes(pd.Series({"cat": 50, "dog": 40, "newt": 0}))) == []
+    assert list(advice.of_classes(pd.Series({"cat": 0, "dog": 0}))) == []
 
 
 def flags_of(labels, classes):

@@ -66,16 +66,16 @@ def verdict(a: str, b: str) -> str:
     """Whether B is better, by the rows that both validated."""
     from stages.scoring import comparison, decisions
 
+    s = params.read()
     try:
         before, after = table_of(a), table_of(b)
+        if before.rows.empty or after.rows.empty:
+            empty = a if before.rows.empty else b
+            return f"rows: {empty} validated none, so that nothing says how good it is."
+        ask = decisions.asked(s.competition, s.submission, after.truth(s.competition.task))
+        return coloured(comparison.compare(before, after, ask))
     except UserError as error:
         return f"rows: only the scores can be compared, for {error}"
-    if before.rows.empty or after.rows.empty:
-        empty = a if before.rows.empty else b
-        return f"rows: {empty} validated none, so that nothing says how good it is."
-    s = params.read()
-    ask = decisions.asked(s.competition, s.submission, after.truth(s.competition.task))
-    return coloured(comparison.compare(before, after, ask))
 
 
 def coloured(found: Verdict) -> str:

@@ -63,10 +63,15 @@ def of_kinds(train: pd.DataFrame, test: pd.DataFrame) -> Iterator[str]:
 
 
 def of_classes(counts: pd.Series) -> Iterator[str]:
-    """Whether some classes are rare; counts of training images by class."""
-    rare, common = counts.idxmin(), counts.idxmax()
-    if counts[common] > IMBALANCE * counts[rare]:
+    """Whether some classes are rare; counts of training images by class.
+
+    Of a class without any, `split` has told, and nothing here helps.
+    """
+    counts = counts[counts > 0]
+    if counts.max() > IMBALANCE * counts.min():
+        rare, common = counts.idxmin(), counts.idxmax()
         yield (
-            f"Class {rare} has {counts[rare]} training images and {common} {counts[common]}: try "
-            "batches.oversample: 1, and give every fold its share by a stratified split.method."
+            f"Class {rare} has {counts[rare]} training images and {common} {counts[common]}: "
+            "batches.oversample: 1 shows both about as often, and a stratified split.method gives "
+            "every fold its share."
         )
