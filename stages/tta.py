@@ -4,7 +4,7 @@ And over the cycles' snapshots, if tta.snapshots asks for it: of the ensemble th
 leaves behind, either the predictions are averaged or the weights.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import click
@@ -18,7 +18,7 @@ from stages.base.growing import GrowingArray
 from stages.base.unfinished import Kept
 from stages.fit import training
 from stages.fit.snapshots import files
-from stages.images.loading import ManyViews, Views, chunks, load
+from stages.images.loading import ManyViews
 from stages.images.pack import Pack
 from stages.learner import snapshots, tta
 from stages.model import hardware
@@ -34,12 +34,12 @@ def main(fold: str) -> None:
     """Predict with the last model of FOLD, plain and augmented."""
     s = params.load("tta")
     header, network = training.load(fold, "unfreeze", s)
-    train, valid = tables.of_fold(tables.read(paths.FOLDS), fold)
+    _, valid = tables.of_fold(tables.read(paths.FOLDS), fold)
     rows = {"validation": valid, "test": tables.read(paths.TEST)}
     kept = unfinished.keep("tta", fold)
     used = kept.machines(hardware.record(network.precision))
     stacks = {name: [] for name in rows}
-    for model in models(fold, header, network, train, s):
+    for model in models(fold, header, network, s):
         for name, table in rows.items():
             file = f"{name}{model}.npy"
             stacks[name].append(predict(header, network, table, kept, file, s))
@@ -58,29 +58,24 @@ def main(fold: str) -> None:
     kept.finish()
 
 
-def models(
-    fold: str, header: Header, network: Network, train: pd.DataFrame, s: SimpleNamespace
-) -> Iterator[str]:
+def models(fold: str, header: Header, network: Network, s: SimpleNamespace) -> Iterator[str]:
     """Give the network the weights of each model that predicts; yields its name."""
     if s.tta.snapshots == "predictions":
         yield from snapshots.each(network, files(fold))
         return
     if s.tta.snapshots == "weights":
         torch.manual_seed(s.seed)  # the head's dropout is on while statistics are renewed
-        snapshots.average(network, files(fold), images(header, network, train, s))
+        snapshots.average(network, files(fold), images(fold, header, network, s))
     yield ""
 
 
 def images(
-    header: Header, network: Network, rows: pd.DataFrame, s: SimpleNamespace
-) -> Iterable[torch.Tensor]:
-    """Batches (N, 3, H, W) of augmented training images, on the device."""
-    pack, workers = Pack(paths.PACK), resolve_workers(s.runtime.workers)
-    views = Views(pack, pack.rows(rows["image"]), header.size, s.transforms, s.seed)
-    keys = chunks([(i, "snapshots") for i in range(len(rows))], s.tta.batch_size)
-    device = network.precision.device
-    for pixels, _ in load(views, keys, workers, device):
-        yield hardware.moved(pixels, device)
+    fold: str, header: Header, network: Network, s: SimpleNamespace
+) -> Iterator[torch.Tensor]:
+    """Batches (N, 3, H, W) on the device, in such an order and of such a size as trained on."""
+    data = training.image_data(fold, header, s.unfreeze.batch_size, s)
+    for batches, _ in data.epochs(["snapshots"]):
+        yield from (hardware.moved(pixels, network.precision.device) for pixels, _ in batches)
 
 
 def predict(

@@ -11,6 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from stages import tta
+from stages.base import params
+from stages.fit import training
 from stages.images.loading import Views
 from stages.images.pack import Pack
 from stages.learner import snapshots
@@ -113,6 +116,38 @@ def test_averaged_weights_leave_frozen_statistics_alone(copied: Path) -> None:
     name = "backbone.bn1.running_mean"
     expected = (states[0][name] + states[1][name]) / 2
     torch.testing.assert_close(network.state_dict()[name], expected)
+
+
+def test_batches_that_renew_statistics_are_mixed_as_in_training(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the table is sorted, and however few views a forward pass of tta takes.
+
+    A batch of one class, or of one image, has less variance than the images have.
+    """
+    table = tables.read(copied / "data/folds.csv").sort_values("label")
+    table.to_csv(copied / "data/folds.csv", index=False)
+    still = {"augment": "none", "max_zoom": 1.0}
+    changes = {f"transforms.{name}": value for name, value in still.items()}
+    edit(copied / "params.yaml", **changes, **{"tta.snapshots": "weights", "tta.batch_size": 1})
+    monkeypatch.chdir(copied)
+    s = params.load("tta")
+    header, network = training.load("0", "unfreeze", s)
+    list(tta.models("0", header, network, s))
+    rows, _ = tables.of_fold(table, "0")
+    pack = Pack(copied / "data/resized")
+    views = Views(pack, pack.rows(rows["image"]), header.size, None, 0)
+    pixels = np.empty((len(rows), *views.shape), np.uint8)
+    for number, out in enumerate(pixels):
+        views.write((number, ""), out)
+    mean, std = (torch.tensor(three) for three in (header.mean, header.std))
+    scaled = ((torch.from_numpy(pixels) / 255 - mean) / std).permute(0, 3, 1, 2)
+    state = network.state_dict()
+    seen = torch.nn.functional.conv2d(
+        scaled, state["backbone.conv_stem.weight"], stride=2, padding=1
+    )
+    variance = state["backbone.bn1.running_var"] / seen.var(dim=(0, 2, 3))
+    assert variance.median() > 0.8
 
 
 def test_tta_with_averaged_weights_predicts_something_else_and_says_how_good(copied: Path) -> None:
