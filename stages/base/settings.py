@@ -313,7 +313,8 @@ class Blend(Group):
     name alone: HEAD, or a branch, moves unseen."""
     how: Literal["mean", "gmean", "rank_mean"]
     """How folds and runs are averaged: arithmetic, geometric (what fastai's first TTA did), or, for
-    AUC, the mean of ranks."""
+    AUC, the mean of ranks. These are no probabilities: the other scores of the blend, its confusion
+    and calibration then say nothing."""
     weights: Literal["equal", "greedy"]
     """Of the runs. greedy: selected by the metric on out-of-fold rows (Caruana et al. 2004)."""
     temperature: Literal["tuned"] | Annotated[float, Field(ge=0.05, le=20)]
