@@ -53,8 +53,9 @@ def remarks(metric: str, cv: Scores, rows: int) -> Iterator[str]:
     if value is None or rows >= FEW:
         return
     if low is None or high is None:
+        counted = "1 row" if rows == 1 else f"{rows} rows"
         yield (
-            f"{metric} {value:.4g} is of {rows} rows, too few or too alike to show how sure it is: "
+            f"{metric} {value:.4g} is of {counted}, too few or too alike to show how sure it is: "
             "others may score worse."
         )
         return
