@@ -15,6 +15,7 @@ import itertools
 import os
 import statistics
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -48,37 +49,40 @@ from stages.model import hardware, tasks
 from stages.model.network import Network, build_backbone, build_head
 
 QUALITY, CLASSES = 90, 10
+PHOTOGRAPHS = "photographs.zip"
 SIDE_ON = Transforms(augment="side_on", max_zoom=1.1, rotate=10, lighting=0.05)
 RUNTIME = SimpleNamespace(device="auto", deterministic=False, workers="auto")
 Work = Callable[[], None]
 
 
-def photographs(folder: Path, number: int, width: int = 500) -> None:
-    """JPEGs of 4 : 3, cut at random from scikit-learn's two photographs."""
+def photographs(path: Path, number: int, width: int = 500) -> Archive:
+    """An archive of JPEGs of 4 : 3, cut at random from scikit-learn's two photographs."""
     rng, (first, second) = np.random.default_rng(0), load_sample_images().images
+    images = {}
     for i in range(number):
         cut = int(rng.integers(320, 560))
         left, top = rng.integers(0, 641 - cut), rng.integers(0, 428 - cut * 3 // 4)
         box = left, top, left + cut, top + cut * 3 // 4
         image = Image.fromarray((first, second)[i % 2]).resize((width, width * 3 // 4), box=box)
-        (folder / f"{i:04d}.jpg").write_bytes(decoding.to_jpeg(np.asarray(image), 92))
+        images[f"{i:04d}.jpg"] = decoding.to_jpeg(np.asarray(image), 92)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in images.items():
+            archive.writestr(name, data)
+    return Archive(path)
 
 
-def pack_of(folder: Path, kept: Path, side: int) -> packing.Writer:
-    """Read a folder's images, resize them to this shorter side and pack them, as resize does."""
-    work = partial(resize.resize, Archive(folder), side, QUALITY)
-    names = sorted(path.name for path in folder.iterdir())
+def pack_of(archive: Archive, kept: Path, side: int) -> packing.Writer:
+    """Read all images, resize them to this shorter side and pack them, as resize does."""
+    work = partial(resize.resize, archive, side, QUALITY)
     with packing.Writer(Kept(kept)) as writer:
-        for name, result in resize.in_order(work, names, threads=os.cpu_count() or 1):
+        for name, result in resize.in_order(work, archive.names, threads=os.cpu_count() or 1):
             writer.add(name, *result, training=True)
     return writer
 
 
 def pack_of_photographs(folder: Path, number: int, side: int, width: int = 500) -> Pack:
-    """Photographs in one folder of `folder`, and in another their pack."""
-    (folder / "photographs").mkdir()
-    photographs(folder / "photographs", number, width)
-    pack_of(folder / "photographs", folder / "kept", side)
+    """The pack of photographs, in `folder`; they are beside it in an archive."""
+    pack_of(photographs(folder / PHOTOGRAPHS, number, width), folder / "kept", side)
     packing.place(Kept(folder / "kept"), folder / "pack")
     return Pack(folder / "pack")
 
@@ -143,7 +147,8 @@ class Bench:
     def resize(self) -> tuple[Work, Work]:
         """The whole stage, and the bare work on every core."""
         threads, numbers = torch.get_num_threads(), itertools.count()
-        data = [path.read_bytes() for path in sorted((self.folder / "photographs").iterdir())]
+        archive = Archive(self.folder / PHOTOGRAPHS)
+        data = [archive.read(name) for name in archive.names]
 
         def alone(work: Work) -> None:
             resize.one_thread_an_image()
@@ -151,7 +156,7 @@ class Bench:
             torch.set_num_threads(threads)
 
         def stage() -> None:
-            pack_of(self.folder / "photographs", self.folder / f"kept{next(numbers)}", self.side)
+            pack_of(archive, self.folder / f"kept{next(numbers)}", self.side)
 
         bare = partial(bare_resize, side=self.side, shrunk=self.shrunk, encode=self.encode)
 

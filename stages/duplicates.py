@@ -45,7 +45,7 @@ def find(names: Sequence[str], pack: Pack, limits: SimpleNamespace) -> pd.DataFr
 
     Of a file under many names each is paired with the first, which alone is compared with others.
     """
-    same = exact.sets(Archive(paths.RAW), names)
+    same = exact.sets(Archive(paths.COMPETITION), names)
     copies = [(a, b, "exact", 1.0, 0) for a, *others in same for b in others]
     known = {name for _, name, *_ in copies}
     alike = look_alikes([name for name in names if name not in known], pack, limits)

@@ -23,7 +23,7 @@ def main() -> None:
     s = params.load("explore")
     rows, test = tables.read(paths.SCREENED), tables.read(paths.TEST)
     names = Bar("explore", [*rows["image"], *test["image"]])
-    found = headers.read(Archive(paths.RAW), names)
+    found = headers.read(Archive(paths.COMPETITION), names)
     overview.draw_sizes(paths.picture("sizes"), found, s.resize.shorter_side)
     draw_contact(rows, s.competition.task)
     labels = explore_labels(rows, s.competition.task)

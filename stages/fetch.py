@@ -1,4 +1,4 @@
-"""fetch: bring the competition's files to data/raw, as one archive that is read from inside."""
+"""fetch: bring the competition's files, as one archive that is read from inside."""
 
 import zipfile
 from pathlib import Path
@@ -14,13 +14,13 @@ from stages.competition.members import is_archive
 def main() -> None:
     """Fetch the competition: from Kaggle, from a path, or the bundled one.
 
-    A download stays in work/downloads, for DVC empties data/raw before it runs this again, as
+    A download stays in work/downloads, for DVC removes what this made before it runs it again, as
     after a change of code; where nothing had to be rewritten the two are one file, linked. One
     that is refused stays too, and is refused again without another download.
     """
     s = params.load("fetch")
     slug, source = s.competition.slug, s.competition.source
-    target = paths.RAW / f"{slug}.zip"
+    target = paths.COMPETITION
     if source == "demo":
         build_demo(target)
     else:
@@ -34,10 +34,15 @@ def local(source: str) -> Path:
     """The folder or archive on disk.
 
     Raises:
-        UserError: there is neither at `source`.
+        UserError: there is neither at `source`, or the folder is not the competition's alone.
 
     """
     path = Path(source)
+    if paths.COMPETITION.resolve().is_relative_to(path.resolve()):
+        raise UserError(
+            f"competition.source: {source} holds {paths.COMPETITION}, which fetch writes; give a "
+            "folder that holds the competition's files alone."
+        )
     if not path.is_dir() and not (path.is_file() and is_archive(path.name)):
         raise UserError(
             f"competition.source: {source} is neither a folder nor an archive (zip, 7z, tar); "

@@ -24,7 +24,7 @@ def main() -> None:
     """Resize all images once, straight from the archive, by runtime.workers."""
     s = params.load("resize")
     one_thread_an_image()
-    archive = Archive(paths.RAW)
+    archive = Archive(paths.COMPETITION)
     training, test = lookup.nameable(archive, s.competition)
     names = sorted(training | test)
     work = partial(resize, archive, s.resize.shorter_side, s.resize.quality)

@@ -21,7 +21,7 @@ FEWEST = 0.9  # of the sample's ids must have an image
 def main() -> None:
     """Read the labels and cut them into folds, fastai's get_cv_idxs by default."""
     s = params.load("split")
-    archive = Archive(paths.RAW)
+    archive = Archive(paths.COMPETITION)
     every = labels.table(archive, s.competition)
     found = labels.with_image(every, s.competition, s.screen.bad_images)
     if without := every.loc[every["image"].isna(), "id"].tolist():

@@ -22,7 +22,7 @@ from stages.scoring.predictions import Predicted
 def main() -> None:
     """Decide, write and check the submission, and score the cross-validation."""
     s = params.load("submission")
-    wanted = read_sample(Archive(paths.RAW), s.competition.sample_submission)
+    wanted = read_sample(Archive(paths.COMPETITION), s.competition.sample_submission)
     blended, validated = predictions.read(paths.BLENDED), out_of_fold.load(paths.OUT_OF_FOLD)
     everyone = tables.targets(tables.read(paths.FOLDS), blended.classes, s.competition.task)
     ask = decisions.asked(s.competition, s.submission, everyone)

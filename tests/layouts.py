@@ -10,6 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 from PIL import Image
 
+from stages.competition.archive import Archive
+from stages.competition.lift import lift
+
 DEFAULTS = {
     "task": "multiclass", "metric": "log_loss", "train_images": "train", "test_images": "test",
     "suffix": ".jpg", "labels": "labels.csv", "id_column": "id", "label_columns": ["label"],
@@ -64,6 +67,13 @@ def picture(i: int, suffix: str, mode: str = "RGB") -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, FORMATS[suffix])
     return buffer.getvalue()
+
+
+def opened(folder: Path) -> Archive:
+    """The files of a folder, as `fetch` brings them."""
+    target = folder.with_name(f"{folder.name}.zip")
+    lift(folder, target)
+    return Archive(target)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -14,14 +14,14 @@ from stages.commands import clean
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A repository with an interrupted stage and a download, which data/raw shares."""
+    """A repository with an interrupted stage and a download, which data/ shares."""
     monkeypatch.chdir(tmp_path)
     kept, downloads = tmp_path / "work/checkpoints/augment@0-abc", tmp_path / "work/downloads"
-    for place in (kept, downloads, tmp_path / "data/raw"):
+    for place in (kept, downloads, tmp_path / "data"):
         place.mkdir(parents=True)
     (kept / "progress.safetensors").write_bytes(bytes(2_500_000))
     (downloads / "digits.zip").write_bytes(bytes(1_000_000))
-    os.link(downloads / "digits.zip", tmp_path / "data/raw/digits.zip")
+    os.link(downloads / "digits.zip", tmp_path / "data/competition.zip")
     (downloads / "other.zip").write_bytes(bytes(3_000_000))
     return tmp_path
 
@@ -39,7 +39,7 @@ def left(folder):
 def test_it_shows_what_there_is_and_frees_nothing(folder):
     assert said() == [
         "checkpoints  augment@0   2.5 MB",
-        "downloads    digits.zip  0.0 MB",  # the same file as data/raw's
+        "downloads    digits.zip  0.0 MB",  # the same file as data/competition.zip
         "downloads    other.zip   3.0 MB",
     ]
     assert left(folder) == ["digits.zip", "other.zip", "progress.safetensors"]
@@ -56,7 +56,7 @@ def test_it_frees_what_it_is_told_to(folder):
 def test_a_lock_of_dvcs_that_a_kill_cut_off_is_freed_and_a_whole_one_is_not(folder):
     lock = folder / ".dvc/tmp/rwlock"
     lock.parent.mkdir(parents=True)
-    for text, freed in (('{"read": {"data/raw": [', True), ("", True), ('{"read": {}}', False)):
+    for text, freed in (('{"read": {"params.yaml": [', True), ("", True), ('{"read": {}}', False)):
         lock.write_text(text)
         assert ("was cut off when DVC was killed" in said()[0]) == freed
         assert lock.exists() != freed
@@ -71,7 +71,7 @@ def test_a_lock_of_dvcs_goes_once_all_whom_it_names_are_gone(folder, kind):
                            capture_output=True, text=True, check=True)  # fmt: skip
     for pids, freed in (([os.getpid(), int(ended.stdout)], False), ([int(ended.stdout)], True)):
         notes = [{"pid": pid, "cmd": "dvc repro"} for pid in pids]
-        held = {"data/raw": notes} if kind == "read" else dict(enumerate(notes))
+        held = {"params.yaml": notes} if kind == "read" else dict(enumerate(notes))
         lock.write_text(json.dumps({kind: held}))
         assert ("held the notes of a DVC that was killed" in said()[0]) == freed
         assert lock.exists() != freed

@@ -86,9 +86,9 @@ def test_schema_is_json_and_describes_every_group():
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("raw")
-    demo.build(folder / "digits.zip")
-    return Archive(folder).read("sample_submission.csv").decode()
+    path = tmp_path_factory.mktemp("demo") / "digits.zip"
+    demo.build(path)
+    return Archive(path).read("sample_submission.csv").decode()
 
 
 def test_score_of_the_uniform_sample_is_that_of_guessing(sample, tmp_path):

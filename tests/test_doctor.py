@@ -170,8 +170,8 @@ def test_a_disk_that_the_competition_does_not_fit_on(entered, repository):
 
 def test_what_was_downloaded_need_not_fit_again(entered, repository):
     entered.files[1]["totalBytes"] = 10**16
-    (repository / "data/raw").mkdir(parents=True)
-    (repository / "data/raw" / f"{SLUG}.zip").write_bytes(b"")
+    (repository / "data").mkdir()
+    (repository / "data/competition.zip").write_bytes(b"")
     assert Checkup().disk().endswith("5 GB needed")
 
 

@@ -210,7 +210,7 @@ def test_a_fault_ends_the_stage_in_one_sentence(site, tmp_path, monkeypatch, nam
     for secret in (KEY, TOKEN, SIGNATURE, "another-key", "wrong-token"):
         assert secret not in result.output
     assert set(tmp_path.iterdir()) - outside == {project}
-    assert not list(project.glob("data/raw/*"))
+    assert not list(project.glob("data/*"))
     assert result.output.count("trying again") == (2 if case.passes else 0)
 
 
@@ -422,11 +422,11 @@ def test_nothing_is_unpacked_or_written_outside_the_folder(site, folder, tmp_pat
     assert not Path("/evil.txt").exists()
 
 
-def test_the_fetch_stage_brings_the_archive_to_data_raw_and_downloads_it_once(site, tmp_path):
+def test_the_fetch_stage_brings_the_archive_and_downloads_it_once(site, tmp_path):
     project = write_project(tmp_path / "project", "kaggle", **{"competition.slug": SLUG})
     assert run_stage(project, "fetch").exit_code == 0
-    assert (project / f"data/raw/{SLUG}.zip").read_bytes() == SMALL
-    assert sorted(p.name for p in (project / "data/raw").iterdir()) == [f"{SLUG}.zip"]
+    assert (project / "data/competition.zip").read_bytes() == SMALL
+    assert [p.name for p in (project / "data").iterdir()] == ["competition.zip"]
 
 
 def test_the_fetch_stage_resumes_though_dvc_clears_its_outs(site, tmp_path):
@@ -435,7 +435,7 @@ def test_the_fetch_stage_resumes_though_dvc_clears_its_outs(site, tmp_path):
     kill_once_it_holds(project / f"work/downloads/{SLUG}.zip", 2 * MIB)
     assert run_stage(project, "fetch").exit_code == 0
     assert site.ranges[-1] == f"bytes={2 * MIB}-"
-    assert (project / f"data/raw/{SLUG}.zip").read_bytes() == LARGE
+    assert (project / "data/competition.zip").read_bytes() == LARGE
 
 
 def test_an_error_page_over_a_partial_download_is_not_built_upon(site, folder, left):

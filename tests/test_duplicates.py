@@ -38,30 +38,29 @@ def saved(pixels, form="PNG", **options):
 
 
 @pytest.fixture
-def raw(tmp_path):
+def archive(tmp_path):
+    files = {"train/1.png": b"one", "train/2.png": b"two", "train/3.png": b"one",
+             "test/4.png": b"one", "test/5.png": b"else"}  # fmt: skip
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as opened:
-        for name, data in {"1.png": b"one", "2.png": b"two", "3.png": b"one"}.items():
-            opened.writestr(f"train/{name}", data)
-    (tmp_path / "test").mkdir()
-    (tmp_path / "test/4.png").write_bytes(b"one")
-    (tmp_path / "test/5.png").write_bytes(b"else")
-    return Archive(tmp_path)
+        for name, data in files.items():
+            opened.writestr(name, data)
+    return Archive(tmp_path / "a.zip")
 
 
-def test_the_same_bytes_are_found_in_archives_and_loose_files_alike(raw):
-    assert exact.sets(raw, raw.names) == [["test/4.png", "train/1.png", "train/3.png"]]
+def test_the_same_bytes_are_found(archive):
+    assert exact.sets(archive, archive.names) == [["test/4.png", "train/1.png", "train/3.png"]]
 
 
-def test_a_checksum_alone_makes_no_copy(raw, monkeypatch):
+def test_a_checksum_alone_makes_no_copy(archive, monkeypatch):
     monkeypatch.setattr(Archive, "checksum", lambda self, name: 0)
-    assert exact.sets(raw, raw.names) == [["test/4.png", "train/1.png", "train/3.png"]]
+    assert exact.sets(archive, archive.names) == [["test/4.png", "train/1.png", "train/3.png"]]
 
 
-def test_files_of_a_size_of_their_own_are_not_read(raw, monkeypatch):
+def test_files_of_a_size_of_their_own_are_not_read(archive, monkeypatch):
     read = []
     before = Archive.read
     monkeypatch.setattr(Archive, "read", lambda self, n: read.append(n) or before(self, n))
-    exact.sets(raw, raw.names)
+    exact.sets(archive, archive.names)
     assert "test/5.png" not in read
     assert "train/2.png" not in read
 

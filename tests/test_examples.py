@@ -122,10 +122,9 @@ def test_every_example_runs(here, name, line, tmp_path, monkeypatch):
 
 def bundled(folder: Path) -> Path:
     """A folder with a submission to the bundled competition."""
-    for name in ("raw", "submissions"):
-        (folder / name).mkdir()
-    demo.build(folder / "raw/digits.zip")
-    sample = Archive(folder / "raw").read("sample_submission.csv")
+    (folder / "submissions").mkdir()
+    demo.build(folder / "digits.zip")
+    sample = Archive(folder / "digits.zip").read("sample_submission.csv")
     (folder / "submissions/submission.csv").write_bytes(sample)
     return folder
 

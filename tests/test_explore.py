@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,10 @@ import pytest
 from PIL import Image
 
 from stages.base.errors import UserError
-from stages.competition.archive import Archive
 from stages.figures import contact as figure
 from stages.figures.mosaic import mosaic
 from stages.looking import advice, contact, headers
+from tests.layouts import opened
 from tests.project import run_stage, write_project
 
 
@@ -33,7 +34,7 @@ def archive(tmp_path):
     }  # fmt: skip
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
-    return Archive(tmp_path)
+    return opened(tmp_path)
 
 
 def test_headers_say_size_mode_and_format_without_the_pixels(archive):
@@ -187,11 +188,12 @@ def test_the_stage_looks_at_each_task(tmp_path, make_pack, task):
     folder = write_project(tmp_path / "p", Path("unused"), **{"competition.task": task} | changes)
     names = [f"{i}.jpg" for i in range(6)]
     make_pack({name: np.full((60, 90, 3), 77, np.uint8) for name in names})
-    (folder / "data/raw").mkdir(parents=True)
+    (folder / "data").mkdir()
     shutil.move(tmp_path / "pack", folder / "data/resized")
-    for i, name in enumerate(names):
-        mode = "L" if i == 5 else "RGB"
-        (folder / "data/raw" / name).write_bytes(saved(mode, (60 + i, 300), "JPEG"))
+    with zipfile.ZipFile(folder / "data/competition.zip", "w") as archive:
+        for i, name in enumerate(names):
+            mode = "L" if i == 5 else "RGB"
+            archive.writestr(name, saved(mode, (60 + i, 300), "JPEG"))
     rows = pd.DataFrame({"id": names[:4], "image": names[:4], "fold": 0, "label": labels})
     rows.to_csv(folder / "data/screened.csv", index=False)
     rows[["id"]].assign(image=names[2:]).tail(2).to_csv(folder / "data/test.csv", index=False)

@@ -1,4 +1,4 @@
-"""fetch: from a folder or a zip on disk, or the bundled competition, to data/raw."""
+"""fetch: from a folder or a zip on disk, or the bundled competition."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from stages import fetch
 from stages.competition.lift import lift
+from tests.project import dvc, write_repository
 
 ROOT = Path(__file__).parents[1]
 FILES = {"labels.csv": b"id,label\n", "train/b.jpg": b"bb", "train/a.jpg": b"a", "B.txt": b""}
@@ -36,7 +37,7 @@ def source(tmp_path):
 
 @pytest.fixture
 def target(tmp_path):
-    return tmp_path / "raw/digits.zip"
+    return tmp_path / "out/digits.zip"
 
 
 def test_a_folder_becomes_one_archive_of_the_same_files(source, target):
@@ -54,8 +55,8 @@ def test_the_same_files_written_in_another_order_at_another_time_give_the_same_b
 ):
     lift(source, target)
     other = write(tmp_path / "other", dict(reversed(FILES.items())))
-    lift(other, tmp_path / "raw/other.zip")
-    assert (tmp_path / "raw/other.zip").read_bytes() == target.read_bytes()
+    lift(other, tmp_path / "out/other.zip")
+    assert (tmp_path / "out/other.zip").read_bytes() == target.read_bytes()
 
 
 def test_images_are_stored_and_text_is_deflated(source, target):
@@ -99,7 +100,7 @@ def test_the_stage_leaves_the_archive_and_counts_its_files(source, project):
     folder = project(source)
     result = CliRunner().invoke(fetch.main, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    archive = folder / "data/raw/digits.zip"
+    archive = folder / "data/competition.zip"
     found = json.loads((folder / "metrics/fetch.json").read_text())
     assert found == {"files": len(FILES), "bytes": archive.stat().st_size}
     assert members(archive) == FILES
@@ -112,11 +113,11 @@ def test_the_stage_refuses_a_wrong_source_in_a_sentence(project, source, name):
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: competition.source: {name} is neither a folder nor")
     assert result.output.count("\n") == 1
-    assert not (folder / "data/raw").exists()
+    assert not (folder / "data").exists()
 
 
 def test_the_bundled_competition_needs_no_source_and_repeats_to_the_byte(project):
-    archive = project("demo") / "data/raw/digits.zip"
+    archive = project("demo") / "data/competition.zip"
     built = []
     for _ in range(2):
         assert CliRunner().invoke(fetch.main, catch_exceptions=False).exit_code == 0
@@ -140,9 +141,9 @@ def test_a_download_stays_so_that_it_is_not_needed_twice(project, monkeypatch):
     monkeypatch.setattr(fetch, "download", download)
     assert CliRunner().invoke(fetch.main, catch_exceptions=False).exit_code == 0
     assert asked == [("digits", Path("work/downloads"))]
-    raw, kept = folder / "data/raw/digits.zip", folder / "work/downloads/digits.zip"
-    assert list(members(raw)) == ["labels.csv"]
-    assert raw.samefile(kept)  # and takes no more room
+    brought, kept = folder / "data/competition.zip", folder / "work/downloads/digits.zip"
+    assert list(members(brought)) == ["labels.csv"]
+    assert brought.samefile(kept)  # and takes no more room
 
 
 def test_an_unsafe_download_is_refused_again_and_stays(project, monkeypatch):
@@ -156,8 +157,37 @@ def test_an_unsafe_download_is_refused_again_and_stays(project, monkeypatch):
         result = CliRunner().invoke(fetch.main, catch_exceptions=False)
         assert result.exit_code == 1
         assert result.output.startswith("Error: digits.zip holds '../evil.jpg', which would climb")
-        assert list((folder / "data/raw").iterdir()) == []
+        assert list((folder / "data").iterdir()) == []
     assert kept.exists()
+
+
+def test_what_a_kill_left_is_removed_and_a_link_in_it_harms_nobody(project, source):
+    data = write(project(source) / "data", {".competition.zip.scratch/tmp1/archive": b"half"})
+    write(data.parent, {"downloaded.zip": b"the user's"})
+    (data / ".competition.zip.part").hardlink_to(data.parent / "downloaded.zip")
+    assert CliRunner().invoke(fetch.main, catch_exceptions=False).exit_code == 0
+    assert [p.name for p in data.iterdir()] == ["competition.zip"]
+    assert (data.parent / "downloaded.zip").read_bytes() == b"the user's"
+
+
+def test_dvc_leaves_what_the_user_put_beside_it(tmp_path, source):
+    folder = write_repository(tmp_path / "r", source)
+    write(folder / "data/raw", FILES)
+    dvc(folder, "repro", "fetch")
+    assert members(folder / "data/competition.zip") == FILES
+    assert {n: (folder / "data/raw" / n).read_bytes() for n in FILES} == FILES
+
+
+@pytest.mark.parametrize("given", [".", "data", "data/competition.zip"])
+def test_a_source_that_holds_what_fetch_writes_is_refused(project, given):
+    folder = write(project(given), {"data/competition.zip": b"PK", "labels.csv": b"id,label\n"})
+    result = CliRunner().invoke(fetch.main, catch_exceptions=False)
+    assert result.exit_code == 1
+    assert result.output == (
+        f"Error: competition.source: {given} holds data/competition.zip, which fetch writes; give "
+        "a folder that holds the competition's files alone.\n"
+    )
+    assert (folder / "data/competition.zip").read_bytes() == b"PK"
 
 
 def test_an_empty_folder_is_refused_in_a_sentence(project, tmp_path):

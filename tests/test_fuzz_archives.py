@@ -34,7 +34,7 @@ NAMES = st.builds(
 def lifted(folder: Path, name: str, data: bytes) -> dict[str, bytes] | None:
     """What comes of an archive, none if it is refused; nothing else may be written anywhere."""
     (folder / "in").mkdir()
-    source, target = folder / "in" / name, folder / "raw" / "slug.zip"
+    source, target = folder / "in" / name, folder / "out" / "slug.zip"
     source.write_bytes(data)
     try:
         lift(source, target)
@@ -42,7 +42,7 @@ def lifted(folder: Path, name: str, data: bytes) -> dict[str, bytes] | None:
         said = error.message
     else:
         assert written(folder) == {source, target}
-        found = Archive(folder / "raw")
+        found = Archive(target)
         return {inside: found.read(inside) for inside in found.names}
     assert written(folder) == {source}
     assert said.startswith(name.partition(".")[0])

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from stages.base.errors import UserError
 from stages.competition import check, forms, labels
-from stages.competition.archive import Archive
 from stages.competition.csv_files import parse
 from stages.rows import tables
 from stages.rows.cells import reader
 from stages.scoring import predictions
-from tests.layouts import LAYOUTS
+from tests.layouts import LAYOUTS, opened
 from tests.strategies import damaged, scaled
 from tests.test_mutations import good
 
@@ -124,7 +123,7 @@ def test_damaged_labels_are_refused_or_name_images_that_are_there(tmp_path_facto
     for file in layout.texts:
         (folder / file).write_bytes(data.draw(damaged((folder / file).read_bytes(), cuts=2)))
     try:
-        rows = labels.with_image(labels.table(Archive(folder), c), c, "fail")
+        rows = labels.with_image(labels.table(opened(folder), c), c, "fail")
         rows = labels.once(rows, c.labels)
         names = labels.classes(rows, c)
         tables.targets(rows, names, c.task)

@@ -7,18 +7,17 @@ import pytest
 
 from stages.base.errors import UserError
 from stages.competition import labels, lookup
-from stages.competition.archive import Archive
 from stages.competition.csv_files import read_csv
 from stages.images import decoding
 from stages.rows import cells
-from tests.layouts import DEFAULTS, LAYOUTS
+from tests.layouts import DEFAULTS, LAYOUTS, opened
 
 each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 
 
 @each_layout
 def test_a_layout_is_read_as_it_is_meant(tmp_path, layout):
-    archive, c = Archive(layout.write(tmp_path)), layout.competition
+    archive, c = opened(layout.write(tmp_path)), layout.competition
     rows = labels.with_image(labels.table(archive, c), c, "fail")
     assert list(rows[["id", "image", "label"]].itertuples(index=False, name=None)) == layout.rows
     assert {k: list(rows[k]) for k in rows if k not in ("id", "image", "label")} == layout.extra
@@ -27,7 +26,7 @@ def test_a_layout_is_read_as_it_is_meant(tmp_path, layout):
 
 @each_layout
 def test_the_rows_to_predict_are_the_samples(tmp_path, layout):
-    archive, c = Archive(layout.write(tmp_path)), layout.competition
+    archive, c = opened(layout.write(tmp_path)), layout.competition
     ids = read_csv(archive, c.sample_submission).iloc[:, 0]
     found = lookup.find(ids, c.test_images, archive, c.suffix)
     assert list(zip(ids, found, strict=True)) == layout.tests
@@ -35,7 +34,7 @@ def test_the_rows_to_predict_are_the_samples(tmp_path, layout):
 
 @each_layout
 def test_the_images_that_rows_name_are_among_the_nameable(tmp_path, layout):
-    training, test = lookup.nameable(Archive(layout.write(tmp_path)), layout.competition)
+    training, test = lookup.nameable(opened(layout.write(tmp_path)), layout.competition)
     assert {image for _, image, _ in layout.rows} <= training
     assert {image for _, image in layout.tests if image} <= test
 
@@ -48,7 +47,7 @@ def test_masks_beside_the_photographs_are_not_nameable(tmp_path):
         (tmp_path / image).write_bytes(b"pixels")
 
     def found(**changes):
-        return lookup.nameable(Archive(tmp_path), SimpleNamespace(**DEFAULTS | changes))
+        return lookup.nameable(opened(tmp_path), SimpleNamespace(**DEFAULTS | changes))
 
     assert found(suffix=".jpg") == ({*images[:2]}, {*images[4:6]})
     assert found(suffix="auto") == ({*images[:4]}, {*images[4:]})
@@ -57,7 +56,7 @@ def test_masks_beside_the_photographs_are_not_nameable(tmp_path):
 
 @each_layout
 def test_every_image_of_a_layout_is_rgb_in_the_end(tmp_path, layout):
-    archive = Archive(layout.write(tmp_path))
+    archive = opened(layout.write(tmp_path))
     for _, image in [*[row[:2] for row in layout.rows], *layout.tests]:
         assert decoding.decode(archive.read(image)).shape[2] == 3
 
@@ -71,7 +70,7 @@ def table(folder, csv, images=("train/b.jpg", "train/a.jpg"), **changes):
     (folder / "labels.csv").write_bytes(csv if isinstance(csv, bytes) else csv.encode())
     dogs = DEFAULTS | {"label_columns": ["breed"]}
     c = SimpleNamespace(**(dogs | changes))
-    return labels.with_image(labels.table(Archive(folder), c), c, "fail")
+    return labels.with_image(labels.table(opened(folder), c), c, "fail")
 
 
 def rows(*args, **changes):

@@ -66,9 +66,9 @@ def lifted(folder: Path, name: str, data: bytes) -> Files:
     """What is in the archive that comes of a source with this name and content."""
     source = folder / name
     source.write_bytes(data)
-    lift(source, folder / "raw/slug.zip")
-    assert [p.name for p in (folder / "raw").iterdir()] == ["slug.zip"]
-    return contents(folder / "raw/slug.zip")
+    lift(source, folder / "out/slug.zip")
+    assert [p.name for p in (folder / "out").iterdir()] == ["slug.zip"]
+    return contents(folder / "out/slug.zip")
 
 
 def contents(path: Path) -> Files:
@@ -83,9 +83,9 @@ def refusal(folder: Path, name: str, data: bytes) -> str:
     source = folder / "in" / name
     source.write_bytes(data)
     with pytest.raises(UserError) as error:
-        lift(source, folder / "raw/slug.zip")
+        lift(source, folder / "out/slug.zip")
     assert sorted(p for p in folder.rglob("*") if p.is_file()) == [source]
-    assert list((folder / "raw").iterdir()) == []
+    assert list((folder / "out").iterdir()) == []
     assert "\n" not in error.value.message
     return error.value.message
 
@@ -105,8 +105,8 @@ def test_an_archive_inside_lies_open_where_it_lay(tmp_path, kind):
 def test_a_plain_zip_stays_as_it_is_and_takes_no_more_room(tmp_path):
     data = zipped(FILES)
     lifted(tmp_path, "c.zip", data)
-    assert (tmp_path / "raw/slug.zip").read_bytes() == data
-    assert (tmp_path / "raw/slug.zip").samefile(tmp_path / "c.zip")
+    assert (tmp_path / "out/slug.zip").read_bytes() == data
+    assert (tmp_path / "out/slug.zip").samefile(tmp_path / "c.zip")
 
 
 def test_dogs_and_cats_are_a_zip_of_zips(tmp_path):
@@ -199,7 +199,7 @@ def test_a_folder_with_a_link_to_a_folder_is_not_taken_without_it(tmp_path, targ
     (tmp_path / "source/labels.csv").write_bytes(b"id\n")
     (tmp_path / "source/train").symlink_to(tmp_path / target)
     with pytest.raises(UserError, match=r"^source holds 'train', a link to a folder or to nothing"):
-        lift(tmp_path / "source", tmp_path / "raw/slug.zip")
+        lift(tmp_path / "source", tmp_path / "out/slug.zip")
 
 
 NAMES = {"caf\u00e9/1.jpg": "utf-8", "cafe\u0301/1.jpg": "utf-8", "\u2552/1.jpg": "cp437"}
@@ -230,8 +230,8 @@ def test_a_folder_with_archives_is_what_a_person_has_who_downloaded_by_hand(tmp_
     source.mkdir()
     (source / "train.zip").write_bytes(zipped({"train/1.jpg": b"one", "train/2.jpg": b"two"}))
     (source / "labels.csv").write_bytes(b"id\n")
-    lift(source, tmp_path / "raw/slug.zip")
-    assert sorted(contents(tmp_path / "raw/slug.zip")) == [
+    lift(source, tmp_path / "out/slug.zip")
+    assert sorted(contents(tmp_path / "out/slug.zip")) == [
         "labels.csv", "train/1.jpg", "train/2.jpg",
     ]  # fmt: skip
     assert sorted(p.name for p in source.iterdir()) == ["labels.csv", "train.zip"]
@@ -252,15 +252,15 @@ def test_the_same_source_gives_the_same_bytes(tmp_path):
         {"train.7z": sevened(FILES), "test.tar.gz": KINDS["tar.gz"]({"test/1.jpg": b"1"})}
     )
     lifted(tmp_path, "c.zip", data)
-    first = (tmp_path / "raw/slug.zip").read_bytes()
-    shutil.rmtree(tmp_path / "raw")
+    first = (tmp_path / "out/slug.zip").read_bytes()
+    shutil.rmtree(tmp_path / "out")
     lifted(tmp_path, "c.zip", data)
-    assert (tmp_path / "raw/slug.zip").read_bytes() == first
+    assert (tmp_path / "out/slug.zip").read_bytes() == first
 
 
 def test_the_result_is_read_at_random(tmp_path):
     lifted(tmp_path, "c.zip", zipped({"all.tar": tarred(FILES), "more.csv": b""}))
-    archive = Archive(tmp_path / "raw")
+    archive = Archive(tmp_path / "out/slug.zip")
     assert archive.read("all/train/2.jpg") == b"two"
     assert archive.images("all/train") == ["all/train/1.jpg", "all/train/2.jpg"]
 
@@ -493,8 +493,8 @@ def test_a_failed_lift_leaves_an_earlier_result_alone(tmp_path):
     lifted(tmp_path, "c.zip", zipped(FILES))
     (tmp_path / "bad.zip").write_bytes(zipped({"../evil.jpg": b""}))
     with pytest.raises(UserError):
-        lift(tmp_path / "bad.zip", tmp_path / "raw/slug.zip")
-    assert contents(tmp_path / "raw/slug.zip") == FILES
+        lift(tmp_path / "bad.zip", tmp_path / "out/slug.zip")
+    assert contents(tmp_path / "out/slug.zip") == FILES
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
@@ -504,8 +504,8 @@ def test_memory_does_not_grow_with_the_files(tmp_path, kind):
         zipped({f"train.{kind}": KINDS[kind]({"train/1.jpg": bytes(96 * 2**20)}), "l.csv": b""})
     )
     tracemalloc.start()
-    lift(tmp_path / "c.zip", tmp_path / "raw/slug.zip")
+    lift(tmp_path / "c.zip", tmp_path / "out/slug.zip")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 32 * 2**20
-    assert Archive(tmp_path / "raw").names == ["l.csv", "train/1.jpg"]
+    assert Archive(tmp_path / "out/slug.zip").names == ["l.csv", "train/1.jpg"]

@@ -5,8 +5,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from stages.commands import look
-from stages.competition.archive import Archive
-from tests.layouts import LAYOUTS
+from tests.layouts import LAYOUTS, opened
 from tests.test_split import project
 
 
@@ -47,7 +46,7 @@ def test_every_layout_can_be_looked_at(tmp_path, monkeypatch, layout):
 
 def test_before_fetch_it_says_what_to_run(tmp_path, monkeypatch):
     folder = project(tmp_path, LAYOUTS["csv, ids without suffix (dog breeds)"])
-    (folder / "data/raw/colours.zip").unlink()
+    (folder / "data/competition.zip").unlink()
     monkeypatch.chdir(folder)
     result = CliRunner().invoke(look.command)
     assert result.exit_code == 1
@@ -56,5 +55,5 @@ def test_before_fetch_it_says_what_to_run(tmp_path, monkeypatch):
 
 def test_an_image_that_is_none_is_named_and_the_others_are_shown(tmp_path, capsys):
     (tmp_path / "a.jpg").write_bytes(b"<html>404</html>")
-    assert look.picture(Archive(tmp_path), "a.jpg") is None
+    assert look.picture(opened(tmp_path), "a.jpg") is None
     assert "a.jpg cannot be read: it is not an image of" in capsys.readouterr().out

@@ -23,6 +23,7 @@ def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its name only when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)  # a kill left it, and it may be a link to a file of the user's
     try:
         yield part
         part.replace(path)

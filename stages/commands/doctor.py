@@ -203,7 +203,7 @@ class Checkup:
     @property
     def _to_come(self) -> int:
         """Bytes still to be downloaded, as far as Kaggle tells."""
-        if self.settings.competition.source == "kaggle" and not any(paths.RAW.glob("*")):
+        if self.settings.competition.source == "kaggle" and not paths.COMPETITION.exists():
             with suppress(UserError):
                 return self._size
         return 0

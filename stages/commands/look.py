@@ -38,7 +38,7 @@ def command() -> None:
 
     settings = params.read()
     c = settings.competition
-    archive = Archive(paths.RAW)
+    archive = Archive(paths.COMPETITION)
     rows = labels.with_image(labels.table(archive, c), c, settings.screen.bad_images)
     classes = labels.classes(rows, c)
     for name, text in (*_of_labels(rows, classes, c), *_of_files(archive, rows, classes, c)):

@@ -1,4 +1,4 @@
-"""The competition's files, read from inside their archives: nothing is unpacked."""
+"""The competition's files, read from inside the archive that `fetch` brings."""
 
 from __future__ import annotations
 
@@ -19,42 +19,26 @@ BROKEN = (
 
 
 class Archive:
-    """Every file in a folder of archives and loose files, by its name inside the competition.
+    """Every file of the competition, by its name.
 
-    Names are sorted, so that no result depends on the order on disk or inside an archive.
+    Names are sorted, so that no result depends on the order inside the archive.
 
     Raises:
-        UserError: the folder is empty, an archive is broken, or two files share a name.
+        UserError: there is no archive at `path`, or it is broken.
 
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._zips: dict[str, zipfile.ZipFile | None] = {}
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            self._add(path)
-        if not self._zips:
-            raise UserError(f"{folder} holds no files; run `dvc repro fetch` first.")
-        self.names = sorted(self._zips)
-
-    def _add(self, path: Path) -> None:
-        if path.suffix.lower() != ".zip":
-            self._own(path.relative_to(self._folder).as_posix(), None)
-            return
+    def __init__(self, path: Path) -> None:
         try:
-            opened = zipfile.ZipFile(path)
+            self._zip = zipfile.ZipFile(path)
+        except FileNotFoundError:
+            raise UserError(f"{path} is not there; run `dvc repro fetch` first.") from None
         except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
             raise UserError(
                 f"{path} is not a whole zip archive; delete it and fetch again."
             ) from None
-        for member in opened.infolist():
-            if not member.is_dir():
-                self._own(member.filename, opened)
-
-    def _own(self, name: str, holder: zipfile.ZipFile | None) -> None:
-        if name in self._zips:
-            raise UserError(f"{self._folder} holds two files named {name}; keep one of them.")
-        self._zips[name] = holder
+        self._files = {m.filename: m for m in self._zip.infolist() if not m.is_dir()}
+        self.names = sorted(self._files)
 
     def read(self, name: str) -> bytes:
         """The bytes of one file; from any thread.
@@ -63,25 +47,22 @@ class Archive:
             UserError: there is no such file, it is too large, or its checksum is wrong.
 
         """
-        if name not in self._zips:
+        if name not in self._files:
             raise UserError(f"the competition has no file {name}; it has {self._some()}.")
         if self.size(name) > LARGEST:
             raise UserError(f"{name} is larger than {LARGEST >> 30} GiB; leave it out.")
-        holder = self._zips[name]
         try:
-            return holder.read(name) if holder else (self._folder / name).read_bytes()
+            return self._zip.read(name)
         except BROKEN as error:
             raise UserError(f"{name} cannot be read from its archive: {error}.") from None
 
     def size(self, name: str) -> int:
         """The bytes of one file, counted."""
-        holder = self._zips[name]
-        return holder.getinfo(name).file_size if holder else (self._folder / name).stat().st_size
+        return self._files[name].file_size
 
     def checksum(self, name: str) -> int:
         """The CRC-32 of one file, which a zip holds ready."""
-        holder = self._zips[name]
-        return holder.getinfo(name).CRC if holder else zlib.crc32(self.read(name))
+        return self._files[name].CRC
 
     def images(self, folder: str) -> list[str]:
         """The images under a folder of the competition, sorted.

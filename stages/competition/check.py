@@ -37,7 +37,7 @@ def faults_of(path: Path, s: Settings) -> list[str]:
     for needed in (paths.FOLDS, paths.CLASSES):
         if not needed.exists():
             raise UserError(f"{needed} is not there yet; run `dvc repro split` first.")
-    sample = read_sample(Archive(paths.RAW), s.competition.sample_submission)
+    sample = read_sample(Archive(paths.COMPETITION), s.competition.sample_submission)
     classes = tables.classes(paths.CLASSES)
     truth = tables.targets(tables.read(paths.FOLDS), classes, s.competition.task)
     form = form_of(sample.columns[1:], classes, s.competition, truth)
@@ -46,7 +46,7 @@ def faults_of(path: Path, s: Settings) -> list[str]:
 
 def notes(c: Competition) -> list[str]:
     """Where the competition's sample submission and its images disagree; sentences."""
-    archive = Archive(paths.RAW)
+    archive = Archive(paths.COMPETITION)
     ids = read_sample(archive, c.sample_submission).iloc[:, 0]
     found = lookup.find(ids, c.test_images, archive, c.suffix)
     return list(lookup.differences(ids, found, archive, c))

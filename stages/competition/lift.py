@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -44,8 +44,8 @@ def lift(source: Path, target: Path) -> None:
     try:
         with (
             whole(target) as part,
-            tempfile.TemporaryDirectory(dir=part.parent) as scratch,
-            members.of(source, source.name, Path(scratch)) as found,
+            _scratch(target.with_name(f".{target.name}.scratch")) as scratch,
+            members.of(source, source.name, scratch) as found,
             closing(Flow(source, found)) as flow,
         ):
             flow.expect(found)
@@ -53,12 +53,23 @@ def lift(source: Path, target: Path) -> None:
                 _check(source.name, found, flow)
                 _link(source, part)
             else:
-                _write(source.name, found, part, Path(scratch), flow)
+                _write(source.name, found, part, scratch, flow)
     except OSError as error:
         raise UserError(
             f"{source.name} cannot be brought to {target.parent} ({error.strerror or error}); make "
             "room or change permissions, then run again."
         ) from None
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder to unpack in, of one name: what a kill leaves in it goes with the next run."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 class Flow:
