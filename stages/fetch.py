@@ -4,10 +4,9 @@ import zipfile
 from pathlib import Path
 
 from stages.base import command, params, paths, records
-from stages.base.errors import UserError
 from stages.competition.download import download
 from stages.competition.lift import lift
-from stages.competition.members import is_archive
+from stages.competition.local import local
 
 
 @command.stage("fetch")
@@ -28,27 +27,6 @@ def main() -> None:
     with zipfile.ZipFile(target) as archive:
         files = [m for m in archive.infolist() if not m.is_dir()]
     records.write_metrics("fetch", {"files": len(files), "bytes": target.stat().st_size})
-
-
-def local(source: str) -> Path:
-    """The folder or archive on disk.
-
-    Raises:
-        UserError: there is neither at `source`, or the folder is not the competition's alone.
-
-    """
-    path = Path(source)
-    if paths.COMPETITION.resolve().is_relative_to(path.resolve()):
-        raise UserError(
-            f"competition.source: {source} holds {paths.COMPETITION}, which fetch writes; give a "
-            "folder that holds the competition's files alone."
-        )
-    if not path.is_dir() and not (path.is_file() and is_archive(path.name)):
-        raise UserError(
-            f"competition.source: {source} is neither a folder nor an archive (zip, 7z, tar); "
-            "give one of those, or kaggle, or demo."
-        )
-    return path
 
 
 def build_demo(target: Path) -> None:

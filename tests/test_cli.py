@@ -79,6 +79,13 @@ def test_summary_in_a_new_clone_shows_the_metrics_which_are_all_that_is_in_git(
     assert "Submission: submissions/submission.csv, which `dvc repro` makes\n" in result.output
 
 
+def test_the_page_of_the_params_outside_the_repository_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("schema", "--markdown")
+    assert result.exit_code == 1
+    assert result.output == "Error: dvc.yaml is not here; run this in the folder that has it.\n"
+
+
 def test_schema_is_json_and_describes_every_group():
     schema = json.loads(run("schema").output)
     assert set(schema["required"]) == set(schema["properties"]) > {"competition", "folds", "tta"}

@@ -88,9 +88,18 @@ def test_nothing_of_kaggle_is_needed_for_the_bundled_competition(site, repositor
     edit(repository / "params.yaml", **{"competition.source": "demo"})
     status, said = examine()
     assert status == 0
-    for name in ("kaggle", "credentials", "account", "competition"):
+    for name in ("kaggle", "credentials", "account"):
         assert said[name] == ("ok", "not needed, competition.source is demo")
+    assert said["competition"] == ("ok", "the bundled one")
     assert site.requests == []
+
+
+def test_a_competition_on_disk_is_looked_for(repository):
+    folder = repository.parent / "mine"
+    edit(repository / "params.yaml", **{"competition.source": str(folder)})
+    assert no(Checkup().competition).startswith(f"competition.source: {folder} is neither a folder")
+    folder.mkdir()
+    assert Checkup().competition() == f"{folder} is there"
 
 
 def test_every_line_is_told_though_nothing_is_ready(site, tmp_path, monkeypatch):

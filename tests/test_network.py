@@ -179,6 +179,17 @@ def test_features_of_a_swin_are_pooled_over_height_and_width():
     torch.testing.assert_close(network.features(pixels), found.mean((1, 2)), rtol=1e-4, atol=1e-4)
 
 
+def test_weights_of_five_dimensions_stay_as_they_are():
+    """Lambda layers have such; all others are in the order in which convolutions are fast."""
+    body = build_backbone("lambda_resnet26t").eval()
+    pixels = torch.randint(0, 256, (1, 3, 256, 256), dtype=torch.uint8)
+    with torch.inference_mode():
+        found = body.forward_features(normalised(pixels)).mean((2, 3))
+        network = Network(body, nn.Identity(), "avg", MEAN, STD).eval()
+        torch.testing.assert_close(network.features(pixels), found, rtol=1e-3, atol=1e-4)
+    assert body.stem.conv1.conv.weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def normalised(pixels):
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     return (pixels / 255 - mean) / std

@@ -63,6 +63,9 @@ def unfreezing(old: str, new: str) -> str:
          "layer_decay."),
         (swap("layers: head", "layer: head"),
          "unknown key progressive.steps.0.layer; did you mean progressive.steps.0.layers?"),
+        (swap("    - {lr: 0.1, cycles: 3", "    - {lr: 0.1, rate: 0.1, cycles: 3"),
+         "unknown key head.fits.0.rate; head.fits.0 has lr, cycles, cycle_len, cycle_mult, "
+         "schedule, weight_decay."),
         (swap("  plain_weight:", "  plain_wieght:"),
          "unknown key tta.plain_wieght; did you mean tta.plain_weight?"),
         (swap("\nsubmission:", "\nsubmision:"),

@@ -199,7 +199,7 @@ def _nearest(key: str) -> list[str]:
         if near := difflib.get_close_matches(leaf, map(form, siblings), n=1):
             return [f"{group}.{s}" if group else s for s in siblings if form(s) == near[0]]
     leaves = [name.rpartition(".")[2] for name in keys()]
-    near = difflib.get_close_matches(leaf, leaves, n=1, cutoff=0.75)
+    near = difflib.get_close_matches(leaf, leaves, n=1, cutoff=0.85)
     return [name for name in keys() if near and name.rpartition(".")[2] == near[0]]
 
 

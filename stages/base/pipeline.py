@@ -9,6 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stages.base import paths
+from stages.base.errors import UserError
 
 Document = dict[str, Any]
 
@@ -16,7 +17,10 @@ HERE = "workspace"  # the files here, beside commits and experiments
 
 
 def _read(path: Path) -> Document:
-    return _parsed(path.read_text(encoding="utf-8"))
+    try:
+        return _parsed(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is not here; run this in the folder that has it.") from None
 
 
 @cache

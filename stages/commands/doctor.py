@@ -20,6 +20,7 @@ from stages.base import params, paths, terminal
 from stages.base.errors import UserError
 from stages.commands import clean
 from stages.competition import kaggle, submissions
+from stages.competition.local import local
 from stages.shell.command import Command
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 NEEDED = (2, 2, 4)  # of the kaggle command
 LEAST = 5e9  # bytes free, also where it is not known how much the competition needs
 PAGES = 5  # of 200 files each, from which a competition's size is told
-AT_KAGGLE = {"kaggle", "credentials", "account", "competition"}
+AT_KAGGLE = {"kaggle", "credentials", "account"}
 IN_NOTEBOOK = {"KAGGLE_KERNEL_RUN_TYPE", "KAGGLE_DATA_PROXY_URL", "KAGGLE_API_V1_TOKEN"}
 GB = 1e9  # bytes
 HOME = Path("~/.kaggle")
@@ -136,7 +137,10 @@ class Checkup:
         return f"accepted; the search {'finds' if self._row else 'does not find'} {self._slug}"
 
     def competition(self) -> str:
-        """Whether the competition is there and its rules are accepted."""
+        """Whether the competition is there and, at Kaggle, its rules are accepted."""
+        source = self.settings.competition.source
+        if source != "kaggle":
+            return "the bundled one" if source == "demo" else f"{local(source)} is there"
         size, rules = self._size, kaggle.RULES.format(slug=self._slug)
         if not self._row.get("userHasEntered", True):
             raise UserError(f"it is not entered yet; at {rules} accept the rules of {self._slug}.")

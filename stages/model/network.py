@@ -15,6 +15,7 @@ from stages.model.hardware import Precision, resolve_precision, train_depthwise_
 
 INTERPOLATED = {"dynamic_img_size": True}  # a transformer's positions, for any number of patches
 PADDED = INTERPOLATED | {"dynamic_img_pad": True}  # and the last patches with zeros, for any size
+IMAGES = 4  # dimensions of a batch of images, and of a convolution's weights
 
 
 class Pool(nn.Module):
@@ -90,6 +91,17 @@ def refusal(backbone: nn.Module, height: int, width: int) -> str | None:
     return None if isinstance(seen, torch.Tensor) else "it leaves several maps, and one is pooled"
 
 
+def channels_last(backbone: nn.Module) -> nn.Module:
+    """The backbone with its weights of images in the order in which a CPU and a GPU are fastest.
+
+    `nn.Module.to` refuses networks that also have weights of five dimensions (lambda layers).
+    """
+    for tensor in backbone.parameters():
+        if tensor.dim() == IMAGES:
+            tensor.data = tensor.data.to(memory_format=torch.channels_last)
+    return backbone
+
+
 class Network(nn.Module):
     """From pixels, uint8 (N, 3, H, W), to raw outputs (N, C).
 
@@ -106,7 +118,7 @@ class Network(nn.Module):
         std: Sequence[float],
     ) -> None:
         super().__init__()
-        self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.backbone = channels_last(backbone)
         self.head = head
         self.pool = Pool(pool)
         self.precision = Precision(torch.device("cpu"))
