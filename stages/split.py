@@ -100,7 +100,7 @@ def test_rows(archive: Archive, c: SimpleNamespace) -> tuple[pd.Series, pd.DataF
     images = lookup.find(ids, c.test_images, archive, c.suffix)
     wanted = pd.DataFrame({"id": ids, "image": images})
     test = wanted.dropna().drop_duplicates("id")
-    if len(test) < FEWEST * ids.nunique():
+    if c.test_images != [] and len(test) < FEWEST * ids.nunique():
         missing = wanted.loc[wanted["image"].isna(), "id"]
         where = f"; ids are the first column of {c.sample_submission}"
         raise lookup.no_image(list(missing), len(ids), c.test_images, where)

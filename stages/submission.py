@@ -30,8 +30,9 @@ def main() -> None:
     form = forms.form_of(wanted.columns[1:], blended.classes, s.competition, everyone)
     ids = wanted.iloc[:, 0]
     if unseen := ids[~ids.isin(blended.ids)].tolist():
-        click.echo(f"{len(unseen)} rows without an image get the mean prediction: {some(unseen)}.")
-    values = sample.complete(ids, blended.ids, blended.numbers)
+        mean = "mean prediction" if blended.ids else "mean of the labels"
+        click.echo(f"{len(unseen)} rows without an image get the {mean}: {some(unseen)}.")
+    values = sample.complete(ids, blended.ids, blended.numbers, everyone)
     table = sample.fill(wanted, form, decisions.decide(ask, rule, values))
     path = paths.SUBMISSIONS / s.submission.file
     write(path, table, wanted, form, blended)

@@ -25,6 +25,9 @@ def cells_of(form, decided):
     return form.write(np.array(decided)).to_numpy().tolist()
 
 
+NO_TRUTH = np.empty(0, int)
+
+
 def some_probabilities(rows=50, classes=120):
     rng = np.random.default_rng(0)
     return rng.dirichlet([0.1] * classes, size=rows).astype(np.float32)
@@ -32,7 +35,7 @@ def some_probabilities(rows=50, classes=120):
 
 def test_columns_and_rows_follow_the_sample():
     wanted = pd.DataFrame({"image_id": ["c", "0001", "NA"], "cow": 0, "ant": 0, "bee": 0})
-    values = sample.complete(wanted["image_id"], IDS, P)
+    values = sample.complete(wanted["image_id"], IDS, P, NO_TRUTH)
     found = sample.fill(wanted, form_of(["cow", "ant", "bee"]), values)
     assert list(found.columns) == ["image_id", "cow", "ant", "bee"]
     assert found["image_id"].tolist() == ["c", "0001", "NA"]
@@ -40,12 +43,25 @@ def test_columns_and_rows_follow_the_sample():
 
 
 def test_predictions_that_the_sample_does_not_ask_for_are_left_out():
-    assert sample.complete(["NA", "c"], IDS, P).tolist() == P[[1, 2]].tolist()
+    assert sample.complete(["NA", "c"], IDS, P, NO_TRUTH).tolist() == P[[1, 2]].tolist()
 
 
 def test_an_id_without_a_prediction_gets_the_mean_of_the_others():
-    found = sample.complete(["c", "unseen", "0001"], IDS, P)
+    found = sample.complete(["c", "unseen", "0001"], IDS, P, NO_TRUTH)
     np.testing.assert_allclose(found, [P[2], P.mean(axis=0), P[0]])
+
+
+TRUTHS = {
+    "multiclass": ([0, 2, 2, 2], [0.25, 0, 0.75]),
+    "multilabel": ([[1, 1, 0], [0, 1, 0]], [0.5, 1, 0]),
+    "regression": ([[1.5, 0, -2], [2.5, 0, 4]], [2, 0, 1]),
+}
+
+
+@pytest.mark.parametrize(("truth", "mean"), TRUTHS.values(), ids=TRUTHS)
+def test_without_any_prediction_all_ids_get_the_mean_of_the_labels(truth, mean):
+    found = sample.complete(["a", "b"], [], np.empty((0, 3)), np.array(truth))
+    assert found.tolist() == [mean, mean]
 
 
 def test_log_loss_takes_a_probability_a_class():

@@ -58,8 +58,8 @@ class Competition(Group):
     """The competition's own metric: what is written into the submission is what it reads."""
     train_images: Folders
     """The folder, or folders, of the training images inside the competition's files."""
-    test_images: Folders
-    """The folder, or folders, of the test images."""
+    test_images: str | list[str]
+    """The folder, or folders, of the test images; [] where none is visible (code competitions)."""
     suffix: str
     """What follows an id in a file name (.jpg), or auto: found among the files."""
     labels: str

@@ -84,7 +84,7 @@ def _of_files(
     for name, folders in (("images", c.train_images), ("", c.test_images)):
         suffixes = Counter(PurePosixPath(i).suffix for i in lookup.images(archive, folders))
         kinds = ", ".join(f"{n} {suffix}" for suffix, n in suffixes.most_common())
-        yield name, f"{', '.join(lookup.each(folders))}: {kinds}"
+        yield name, f"{', '.join(lookup.each(folders)) or 'test'}: {kinds or 'none'}"
     truth = cells.targets(rows["label"], classes, c.task)
     form = forms.form_of(sample.columns[1:], classes, c, truth)
     yield "submission", f"{c.sample_submission}: {len(sample)} rows, {some(sample.columns)}"

@@ -73,6 +73,8 @@ def faults(
     yield from wrong
     if wrong:
         return
+    if reference and not reference.ids:  # no test images: the sample's values may be ours too
+        return
     if len(cells) >= MANY and cells.iloc[:, 1:].equals(sample.iloc[:, 1:]):  # few may be right
         yield "its values are those of the sample submission"
     elif reference:

@@ -107,7 +107,9 @@ def differences(
     ids: Sequence[str], found: Sequence[str | None], archive: Archive, c: SimpleNamespace
 ) -> Iterator[str]:
     """What the sample submission asks for and has no image, and the other way round; sentences."""
-    where = _names(c.test_images)
+    if not (where := _names(c.test_images)):
+        yield f"No test images: all rows of {c.sample_submission} get the mean of the labels."
+        return
     if repeated := [i for i, count in Counter(ids).items() if count > 1]:
         yield (
             f"{len(repeated)} ids are in {c.sample_submission} more than once, the first is "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -20,12 +21,13 @@ def average(
     mean; gmean, the geometric mean, rows of a multiclass task made to sum to 1; or rank_mean, the
     mean of ranks, which leaves an order alone and serves a metric that reads no more (AUC).
     """
+    mean = np.mean if weights is None else partial(np.average, weights=weights)
     if how == "gmean":
-        logs = np.average(np.log(np.maximum(stack, TINY)), axis=0, weights=weights)
+        logs = mean(np.log(np.maximum(stack, TINY)), axis=0)
         return predictions.normal(np.exp(logs), task)
     if how == "rank_mean":
         stack = np.stack([ranks(values) for values in stack])
-    return np.average(stack, axis=0, weights=weights)
+    return mean(stack, axis=0)
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
