@@ -29,7 +29,7 @@ WRITTEN = ("metrics/[0-9]/*.json", "data/models/**/*.safetensors", "data/predict
 
 @click.command()
 @click.option("--processes", default=2, show_default=True)
-@click.option("--rounds", default=3, show_default=True)
+@click.option("--rounds", default=5, show_default=True)
 def main(processes: int, rounds: int) -> None:
     """Print a line a round, then the medians; the exit status is 1 if bytes differ."""
     cores = os.cpu_count() or 1

@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -208,6 +210,18 @@ def huge_png():
 def test_what_cannot_be_decoded_raises_what_is_promised(data):
     with pytest.raises(ValueError, match=r"^[^\n<]+$"):
         decoding.decode(data)
+
+
+def test_a_large_image_is_read_without_a_word(tmp_path):
+    """Pillow would print a warning, two lines of it, over the bar."""
+    path = tmp_path / "large.png"
+    path.write_bytes(encoded(Image.new("RGB", (20, 10)), "PNG"))
+    code = (
+        "import sys; from PIL import Image; from stages.images import decoding; "
+        "Image.MAX_IMAGE_PIXELS = 150; print(decoding.decode(open(sys.argv[1], 'rb').read()).shape)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("(10, 20, 3)\n", "")
 
 
 @pytest.mark.parametrize("quality", [1, 50, 90, 100])

@@ -1,4 +1,4 @@
-"""The exponential moving average of weights (Polyak's averaging, as in TensorFlow and timm)."""
+"""The exponential moving average of weights (Polyak's averaging)."""
 
 from __future__ import annotations
 

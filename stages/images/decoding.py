@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+# Half as many pixels as a bomb, which is refused, have a scanned slide or a map, which are read.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 LONGEST = 65_500  # pixels of a JPEG
 END_OF_JPEG = b"\xff\xd9"
