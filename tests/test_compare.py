@@ -123,10 +123,17 @@ def run(folder, p, first=0):
     rows = pd.DataFrame({"image": images, "fold": 0, "label": LABELS})
     rows["id"] = rows["label"]  # of images in folders, say: an id may stand twice
     table = Table(out_of_fold.about(rows), list("01234"), np.where(truth, p, (1 - p) / 4))
+    through_dvc(folder, table, rows)
+
+
+def through_dvc(folder, table, rows):
+    """Have DVC make the out-of-fold rows, and the table of all labelled ones."""
     out_of_fold.write(folder / "table.csv", table)
+    rows.to_csv(folder / "rows.csv", index=False)
     (folder / "dvc.yaml").write_text(
-        "stages: {submission: {cmd: cp table.csv data/out_of_fold.csv, deps: [table.csv], "
-        "outs: [data/out_of_fold.csv]}}"
+        "stages: {submission: {cmd: cp table.csv data/out_of_fold.csv && cp rows.csv "
+        "data/folds.csv, deps: [table.csv, rows.csv], outs: [data/out_of_fold.csv, "
+        "data/folds.csv]}}"
     )
     (folder / "data").mkdir(exist_ok=True)
     dvc(folder, "repro")
@@ -141,6 +148,23 @@ def test_a_run_is_compared_with_that_of_the_last_commit_row_by_row(repository, p
     assert status == 0, said
     assert said.startswith("log_loss: ")
     assert f"on the 100 rows that both validated: {word}" in said
+
+
+def test_ratings_that_no_validated_row_has_count_all_the_same(repository):
+    """Kappa is 1 of a perfect run; with cut points for the ratings of all labelled rows."""
+    edit(repository / "params.yaml", **{
+        "competition.task": "regression", "competition.metric": "qwk",
+        "competition.label_columns": ["rating"], "submission.cut_points": [0.5, 1.5, 2.5],
+        "batches.oversample": 0.0,
+    })  # fmt: skip
+    rows = pd.DataFrame({"label": list("0122") * 10 + ["3"], "fold": [0] * 40 + [1]})
+    rows["image"] = rows["id"] = [f"i{i}" for i in range(len(rows))]
+    validated = rows[rows["fold"] == 0]
+    truth = validated["label"].to_numpy(float)[:, None]
+    for said in (np.roll(truth, 1), truth):
+        through_dvc(repository, Table(out_of_fold.about(validated), ["rating"], said), rows)
+        commit(repository, "a run")
+    assert "-> 1 on the 40 rows that both validated: better" in compared("HEAD~1", "HEAD")[1]
 
 
 def test_rows_of_two_commits_come_from_dvcs_cache(repository):

@@ -17,7 +17,9 @@ from stages.base.pipeline import HERE
 from stages.shell import completing, tables
 from stages.shell.command import Command
 
-if TYPE_CHECKING:  # pandas is slow to import
+if TYPE_CHECKING:  # slow to import
+    import numpy as np
+
     from stages.scoring.comparison import Verdict
     from stages.scoring.out_of_fold import Table
 
@@ -72,7 +74,10 @@ def verdict(a: str, b: str) -> str:
         if before.rows.empty or after.rows.empty:
             empty = a if before.rows.empty else b
             return f"rows: {empty} validated none, so that nothing says how good it is."
-        ask = decisions.asked(s.competition, s.submission, after.truth(s.competition.task))
+        truth = after.truth(task := s.competition.task)
+        if s.competition.metric == "qwk":  # a rating may be in no validated row
+            truth = truth_of_all(b, after.classes, task)
+        ask = decisions.asked(s.competition, s.submission, truth)
         return coloured(comparison.compare(before, after, ask))
     except UserError as error:
         return f"rows: only the scores can be compared, for {error}"
@@ -89,6 +94,15 @@ def table_of(revision: str) -> Table:
     from stages.scoring import out_of_fold, runs
 
     return out_of_fold.parse(io.StringIO(runs.text(paths.OUT_OF_FOLD, revision)))
+
+
+def truth_of_all(revision: str, names: list[str], task: str) -> np.ndarray:
+    """What is true of all labelled rows of a run; see cells.targets."""
+    from stages.rows import tables
+    from stages.scoring import runs
+
+    rows = tables.read(io.StringIO(runs.text(paths.FOLDS, revision)))
+    return tables.targets(rows, names, task)
 
 
 def differences(kind: str, a: str, b: str) -> Iterator[Change]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,9 @@ import pandas as pd
 from stages.rows import cells
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(file: Path | TextIO) -> pd.DataFrame:
     """A table of rows, everything but the fold as text."""
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows = pd.read_csv(file, dtype=str, keep_default_na=False)
     return rows.astype({"fold": int}) if "fold" in rows else rows
 
 
