@@ -15,7 +15,12 @@ from stages.looking import confused
 from tests.project import write_project
 
 STAGES = {"head": 6, "augment": 2, "progressive": 3, "unfreeze": 7}
-USED = {"device": "cpu", "threads": 2, "precision": "bf16", "torch": "2.15.0"}
+USED = {
+    "device": "cpu: AMD EPYC (family 25, model 17)",
+    "threads": 2,
+    "precision": "bf16",
+    "torch": "2.15.0",
+}
 HOSTILE = ["<script>alert(1)</script>", 'a "quoted" & b', "größer"]
 
 

@@ -17,7 +17,7 @@ from stages.scoring import out_of_fold
 from stages.scoring.out_of_fold import Table
 from tests.project import commit, dvc, edit, write_repository
 
-ON_CPU = {"log_loss": 0.31, "device": "cpu", "threads": 2, "torch": "2.15.0"}
+ON_CPU = {"log_loss": 0.31, "device": "cpu: EPYC", "threads": 2, "torch": "2.15.0"}
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_another_machine_is_named_between_commits_too(repository):
     status, said = compared("HEAD~1", "HEAD")
     assert status == 0
     lines = [line.split() for line in said.splitlines()]
-    assert ["tta@0", "device", "cpu", "->", "Tesla", "T4"] in lines
+    assert ["tta@0", "device", "cpu:", "EPYC", "->", "Tesla", "T4"] in lines
     assert ["tta@0", "threads", "2", "->", "8"] in lines
     assert "scores: no difference" in said
     assert "different machines" in said

@@ -15,6 +15,7 @@ from stages.base.errors import UserError
 from stages.commands import doctor
 from stages.commands.doctor import Checkup
 from stages.competition.kaggle import RULES
+from stages.model.processor import processor
 from tests.kaggle_server import KEY, TOKEN, USER
 from tests.project import ROOT, commit, dvc, edit, git
 
@@ -81,7 +82,7 @@ def test_a_machine_that_is_ready(entered, repository):
     assert str(repository / ".dvc/cache") in said["dvc"][1]
     assert said["credentials"][1] == "tester, by KAGGLE_USERNAME and KAGGLE_KEY"
     assert said["competition"][1] == f"{SLUG}, 0.8 GB, entered"
-    assert said["device"][1].startswith(f"cpu, {torch.get_num_threads()} threads, ")
+    assert said["device"][1].startswith(f"cpu: {processor()}, {torch.get_num_threads()} threads, ")
 
 
 def test_nothing_of_kaggle_is_needed_for_the_bundled_competition(site, repository):

@@ -169,7 +169,7 @@ def test_it_says_what_the_run_reached_and_what_made_it(page: Read, made: Path) -
         "temperature 1.25",
         "submissions/submission.csv",
         "ab" * 32,
-        "device cpu",
+        "device cpu: AMD EPYC (family 25, model 17)",
     ):
         assert said in text
     for name in finished_run.HOSTILE:

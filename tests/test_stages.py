@@ -26,6 +26,7 @@ from stages.fit.sampling import Sampler
 from stages.images.loading import Views, load
 from stages.images.pack import Pack
 from stages.model import checkpoint
+from stages.model.processor import processor
 from stages.rows.folds import get_cv_idxs
 from tests.project import CLASSES, ROOT, TEST, TRAIN, edit, run_all, run_stage, write_competition
 from tests.project import write_project as project
@@ -200,7 +201,7 @@ def test_the_backbone_is_in_a_checkpoint_only_once_it_was_trained(finished: Path
 
 def test_hardware_is_recorded_with_the_metrics(finished: Path) -> None:
     found = metrics(finished, "unfreeze", "0")
-    assert found["device"] == "cpu"
+    assert found["device"] == f"cpu: {processor()}"
     assert found["threads"] >= 1
     assert found["precision"] in ("fp32", "bf16", "fp16")
 

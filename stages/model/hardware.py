@@ -17,6 +17,7 @@ from torch import nn
 
 from stages.base.errors import UserError
 from stages.base.settings import Runtime
+from stages.model.processor import processor
 
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, MOST = -1, -3, 2**31 - 1  # of glibc's mallopt(3)
@@ -147,11 +148,20 @@ def enough_memory(key: str, batch_size: int, where: torch.device) -> Iterator[No
 def record(used: Precision) -> dict[str, str | int | bool]:
     """What can change the last digits, for the metrics."""
     cuda = used.device.type == "cuda"
-    name = torch.cuda.get_device_name() if cuda else used.device.type
     return {
-        "device": name,
+        "device": _named(used.device.type),
         "threads": torch.get_num_threads(),
         "precision": used.name,
         "torch": torch.__version__.partition("+")[0],
         **({"deterministic": torch.are_deterministic_algorithms_enabled()} if cuda else {}),
     }
+
+
+def _named(kind: str) -> str:
+    """The model of a GPU or a processor: two of one brand may round in another order."""
+    match kind:
+        case "cuda":
+            return torch.cuda.get_device_name()
+        case "cpu":
+            return f"cpu: {processor()}"
+    return kind
