@@ -47,7 +47,6 @@ Row = dict[str, Any]  # what FILE has of a variant
 BASELINE, BUNDLED = "the recipe", "bundled"
 SMALL = "head.image_size"  # a value that stands for the recipe's
 FIRST_SIZE = 96  # pixels, of a set; the second is the 128 of sets.params
-MIRRORED = {"stamps", "emoji"}  # sets whose images mean the same in a mirror
 SHOWN = 15  # lines of DVC's that an error shows
 
 STEPS: dict[str, Changes] = {  # the lesson's, by their numbers there, off or done otherwise
@@ -134,7 +133,7 @@ def recipe(name: str, folds: list[int]) -> dict:
     elif Path(name).is_dir():
         document = sets.params(Path(name).name, Path(name))
         document["head"]["image_size"] = document["augment"]["image_size"] = FIRST_SIZE
-        if document["competition"]["slug"] in MIRRORED:
+        if document["competition"]["slug"] in sets.MIRRORED:
             document["transforms"]["augment"] = "side_on"
     else:
         raise click.BadParameter(f"{name} is neither a set's folder nor the word {BUNDLED}.")

@@ -48,6 +48,7 @@ DOWNLOADS = {
         ["apt-get", "download", "--quiet", "tuxpaint-stamps-default=2022.06.04-1"],
 }  # fmt: skip
 WHEEL, EMOJI, STAMPS = DOWNLOADS
+MIRRORED = {"stamps", "emoji"}  # sets whose images mean the same in a mirror
 # the lesson's 1 + 2 + 4 epochs
 ALL_LAYERS = {"lr": [0.001, 0.01, 0.03], "cycles": 3, "cycle_len": 1, "cycle_mult": 2}
 

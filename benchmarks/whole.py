@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
@@ -25,7 +24,7 @@ import click
 from ruamel.yaml import YAML
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from benchmarks import sets
+from benchmarks import sets, watch
 
 ROOT = Path(__file__).parent.parent
 FOLDS = 5  # of each set
@@ -113,22 +112,12 @@ def ours(params: dict, clone: Path) -> Iterator[Reached]:
     """What each stage that scores reached, and when it was done."""
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
     sets.write_params(clone / "params.yaml", params)
-    start = time.perf_counter()
-    running = subprocess.Popen(["dvc", "repro"], cwd=clone, stdout=subprocess.PIPE, text=True)
-    done = {}
-    for line in running.stdout:
-        if line.startswith("Running stage"):
-            done[line.split("'")[1].partition("@")[0]] = time.perf_counter() - start
-    if running.wait():
-        raise SystemExit("dvc repro failed")
-    begun = [*done, "end"]
-    done["end"] = time.perf_counter() - start
+    ended = {ran.stage: ran.ended for ran in watch.repro(clone)}
     for stage, name in SCORED.items():
         metrics = json.loads((clone / f"metrics/{params['folds'][0]}/{stage}.json").read_text())
         if name in metrics:  # it has fits
-            after = done[begun[begun.index(stage) + 1]]
-            yield Reached(stage, after, metrics[name], metrics["accuracy"])
-    yield Reached("submission", done["end"], metrics["log_loss"], metrics["accuracy"])
+            yield Reached(stage, ended[stage], metrics[name], metrics["accuracy"])
+    yield Reached("submission", ended["report"], metrics["log_loss"], metrics["accuracy"])
 
 
 if __name__ == "__main__":
