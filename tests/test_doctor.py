@@ -22,7 +22,7 @@ from tests.project import ROOT, commit, dvc, edit, git
 SLUG = "dog-breed-identification"
 NAMES = [
     "params.yaml", "git", "dvc", "kaggle", "credentials", "account", "competition", "disk",
-    "device",
+    "device", "network",
 ]  # fmt: skip
 
 
@@ -115,7 +115,8 @@ def test_every_line_is_told_though_nothing_is_ready(site, tmp_path, monkeypatch)
     assert "dvc init" in said["dvc"][1]
     assert "make one at https://www.kaggle.com/settings" in said["credentials"][1]
     assert said["account"][1] == "told once params.yaml is sound."
-    assert said["device"] == ("no", "the same as account")
+    for name in ("device", "network"):
+        assert said[name] == ("no", "the same as account")
 
 
 def test_every_fault_of_the_params_is_told(repository):
@@ -200,12 +201,25 @@ def test_commands_that_are_not_installed(repository, tmp_path, monkeypatch):
     assert "`kaggle` is not on PATH" in no(Checkup().cli)
 
 
-def test_a_device_and_an_architecture_that_are_not_there(repository):
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="it is a Mac")
+def test_a_device_that_is_not_there(repository):
+    edit(repository / "params.yaml", **{"runtime.device": "mps"})
+    assert "this machine has no mps" in no(Checkup().device)
+
+
+def test_an_architecture_that_is_not_there(repository):
     edit(repository / "params.yaml", **{"model.architecture": "test_efficientnett"})
-    assert "did you mean test_efficientnet" in no(Checkup().device)
-    if not torch.backends.mps.is_available():
-        edit(repository / "params.yaml", **{"runtime.device": "mps"})
-        assert "this machine has no mps" in no(Checkup().device)
+    assert "did you mean test_efficientnet" in no(Checkup().network)
+
+
+def test_a_size_of_a_late_stage_that_the_architecture_cannot_take(repository):
+    changes = {"model.architecture": "levit_128s", "model.weights": "none"}
+    changes |= {"resize.shorter_side": 340, "head.image_size": 224}
+    changes |= {"augment.fits": [], "progressive.steps": [], "unfreeze.image_size": 299}
+    edit(repository / "params.yaml", **changes)
+    assert "levit_128s cannot take images of 299 pixels" in no(Checkup().network)
+    edit(repository / "params.yaml", **{"unfreeze.fits": []})
+    assert Checkup().network() == "levit_128s, for images of 224 pixels"
 
 
 PASSED_OVER = "kaggle.json; the token of ~/.kaggle/access_token is not valid"

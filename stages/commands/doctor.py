@@ -46,8 +46,8 @@ INDENT = 17  # columns of a line before its sentence
 def command(context: click.Context) -> None:
     """Say whether this machine is ready, and how to mend it.
 
-    Params, git, DVC, the kaggle command, its credentials, the competition's rules, disk space and
-    device, each by itself. The exit status is 1 if anything is not ready.
+    Params, git, DVC, the kaggle command, its credentials, the competition's rules, disk space,
+    device and network, each by itself. The exit status is 1 if anything is not ready.
     """
     ready, most = True, terminal.columns(sys.stdout)
     for name, good, said in lines():
@@ -214,13 +214,23 @@ class Checkup:
 
     def device(self) -> str:
         """Where the network would run, and in which precision."""
-        from stages.model import hardware, network  # torch takes seconds to import
+        from stages.model import hardware  # torch takes seconds to import
 
         s = self.settings
         where = hardware.resolve_device(s.runtime)
-        network.build_backbone(s.model.architecture)  # refuses a name that timm does not know
         found = hardware.record(hardware.resolve_precision(s.model.precision, where))
         return f"{found['device']}, {found['threads']} threads, {found['precision']}"
+
+    def network(self) -> str:
+        """The architecture, and every size of image that it is to see."""
+        from stages.learner import plan
+        from stages.model import network
+
+        s = self.settings
+        sizes = sorted({s.head.image_size, *(entry.image_size for entry in plan.entries(s))})
+        for size in sizes:
+            network.check_size(s.model.architecture, size)
+        return f"{s.model.architecture}, for images of {', '.join(map(str, sizes))} pixels"
 
 
 LINES: dict[str, Callable[[Checkup], str]] = {
@@ -233,6 +243,7 @@ LINES: dict[str, Callable[[Checkup], str]] = {
     "competition": Checkup.competition,
     "disk": Checkup.disk,
     "device": Checkup.device,
+    "network": Checkup.network,
 }
 
 

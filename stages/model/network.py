@@ -80,15 +80,25 @@ def build_backbone(architecture: str) -> nn.Module:
     return timm.create_model(architecture, num_classes=0)
 
 
-def refusal(backbone: nn.Module, height: int, width: int) -> str | None:
-    """Why a timm architecture takes no images of this size, if it is so; nothing is computed."""
+def check_size(architecture: str, size: int) -> None:
+    """Try, without computing anything, whether an architecture takes images of `size` pixels.
+
+    Raises:
+        UserError: it does not, or timm does not know it.
+
+    """
     with torch.device("meta"):
-        alike = build_backbone(backbone.pretrained_cfg["architecture"])
+        backbone = build_backbone(architecture).eval()
         try:
-            seen = alike.eval().forward_features(torch.empty(1, 3, height, width))
+            seen = backbone.forward_features(torch.empty(1, 3, size, size))
+            why = "" if isinstance(seen, torch.Tensor) else "it leaves several maps, one is pooled"
         except Exception as error:  # noqa: BLE001  each architecture fails in its own way
-            return str(error).split("\n")[0].rstrip(".")
-    return None if isinstance(seen, torch.Tensor) else "it leaves several maps, and one is pooled"
+            why = str(error).split("\n")[0].rstrip(".")
+    if why:
+        raise UserError(
+            f"model.architecture: {architecture} cannot take images of {size} pixels ({why}); "
+            "choose another image_size, or another architecture."
+        )
 
 
 def channels_last(backbone: nn.Module) -> nn.Module:
@@ -151,11 +161,7 @@ class Network(nn.Module):
         try:
             return self._feature_map(pixels)
         except Exception:
-            if why := refusal(self.backbone, *pixels.shape[2:]):
-                raise UserError(
-                    f"model.architecture: it cannot take images of {pixels.shape[-1]} pixels "
-                    f"({why}); choose another image_size, or another architecture."
-                ) from None
+            check_size(self.backbone.pretrained_cfg["architecture"], pixels.shape[-1])
             raise
 
     def _feature_map(self, pixels: torch.Tensor) -> torch.Tensor:
