@@ -82,10 +82,12 @@ def test_cuda_repeats_itself_or_takes_what_is_fastest(monkeypatch, on):
     cudnn, before = torch.backends.cudnn, torch.are_deterministic_algorithms_enabled()
     for flag in ("deterministic", "benchmark"):
         monkeypatch.setattr(cudnn, flag, getattr(cudnn, flag))
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
     try:
         hardware.resolve_device(SimpleNamespace(device="auto", deterministic=on))
         assert (cudnn.deterministic, cudnn.benchmark) == (on, not on)
         assert torch.are_deterministic_algorithms_enabled() == on
+        assert not torch.utils.deterministic.fill_uninitialized_memory  # costs a kernel each time
     finally:
         torch.use_deterministic_algorithms(before)
 
