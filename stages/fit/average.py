@@ -27,8 +27,7 @@ class Average:
         so that a short fit forgets what it began with.
         """
         decay = min(self.decay, (1 + step) / (10 + step))
-        for value, parameter in zip(self.values, self.parameters, strict=True):
-            value.lerp_(parameter, 1 - decay)
+        torch._foreach_lerp_(self.values, self.parameters, 1 - decay)  # one kernel, as in swa_utils
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -43,5 +42,4 @@ class Average:
     @torch.no_grad()
     def put(self, values: Sequence[torch.Tensor]) -> None:
         """Give the parameters these values."""
-        for parameter, value in zip(self.parameters, values, strict=True):
-            parameter.copy_(value)
+        torch._foreach_copy_(self.parameters, values)
