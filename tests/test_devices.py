@@ -147,15 +147,15 @@ def test_the_next_batch_is_under_way_before_the_last_is_waited_for(network, monk
 
 
 class Copies(TorchFunctionMode):
-    """Watches which copies to the accelerator are waited for."""
+    """Watches which copies to a device are waited for."""
 
-    def __init__(self):
+    def __init__(self, device=ACCELERATOR):
         super().__init__()
-        self.waited = []
+        self.device, self.waited = device, []
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if function is torch.Tensor.to and ACCELERATOR in args:
+        if function is torch.Tensor.to and self.device in args:
             self.waited.append(not kwargs.get("non_blocking"))
         return function(*args, **kwargs)
 
@@ -166,6 +166,15 @@ def test_no_batch_is_freed_before_it_is_copied(make_learner, network, monkeypatc
         step(make_learner, network)
         list(predictions(network.eval(), monkeypatch))
     assert copies.waited == [True] * 4  # the step's images and labels, and what was predicted
+
+
+@pytest.mark.parametrize(("task", "loss"), LOSSES)
+def test_no_step_on_cuda_waits_for_what_its_loss_is_made_of(task, loss):
+    cuda, known = torch.device("cuda", 0), TARGETS[task]
+    with FakeTensorMode(allow_non_fake_inputs=True), Copies(cuda) as copies:
+        targets = torch.empty(known.shape, dtype=known.dtype, device=cuda)
+        assert loss(torch.empty(4, CLASSES, device=cuda), targets).device == cuda
+    assert not any(copies.waited)
 
 
 @pytest.mark.parametrize(("device", "waits"), [("cuda", False), ("mps", True), ("cpu", True)])

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from stages.base import settings
+from stages.model.hardware import moved
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # outputs (B, C), targets: a mean
 SURE = 1e-6  # 1 - p below this counts as this: the slope of a root at 0 is infinite
@@ -55,7 +56,7 @@ def multiclass(weights: torch.Tensor | None, gamma: float, smoothing: float) -> 
     """
 
     def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        by_class = None if weights is None else weights.to(outputs.device)
+        by_class = None if weights is None else moved(weights, outputs.device)
         settings = {"weight": by_class, "label_smoothing": smoothing}
         if not gamma:
             return F.cross_entropy(outputs, targets, **settings)
@@ -78,7 +79,7 @@ def multilabel(weights: torch.Tensor | None, gamma: float, smoothing: float) -> 
         aims = targets * (1 - smoothing) + smoothing / 2
         cells = F.binary_cross_entropy_with_logits(outputs, aims, reduction="none")
         if weights is not None:
-            absent, present = weights.to(outputs.device)
+            absent, present = moved(weights, outputs.device)
             cells = torch.where(targets > 0, present, absent) * cells
         if gamma:
             right = torch.where(targets > 0, outputs, -outputs).sigmoid()

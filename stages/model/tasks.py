@@ -9,6 +9,8 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
+from stages.model.hardware import moved
+
 TAGGED = 0.2  # the threshold under which a tag is not given, while training: Planet's best
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Score = Callable[[torch.Tensor, torch.Tensor], float]
@@ -53,10 +55,10 @@ def regression(centre: Sequence[float], spread: Sequence[float]) -> Task:
     middle, scale = torch.tensor(centre), torch.tensor(spread)
 
     def numbers(outputs: torch.Tensor) -> torch.Tensor:
-        return outputs * scale.to(outputs.device) + middle.to(outputs.device)
+        return outputs * moved(scale, outputs.device) + moved(middle, outputs.device)
 
     def near(targets: torch.Tensor) -> torch.Tensor:
-        return (targets - middle.to(targets.device)) / scale.to(targets.device)
+        return (targets - moved(middle, targets.device)) / moved(scale, targets.device)
 
     def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return F.mse_loss(outputs, near(targets))
