@@ -66,7 +66,7 @@ def repeatable(*, on: bool) -> None:
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what torch then asks for
     torch.use_deterministic_algorithms(on, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a kernel more an operation
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it fills each tensor
     torch.backends.cudnn.deterministic = on
     torch.backends.cudnn.benchmark = not on
 

@@ -1,7 +1,7 @@
 """The name of this machine's processor.
 
-Convolutions are cut into blocks by the sizes of its caches, so that processors with the same
-instructions, and even the same brand, round in another order.
+What computes convolutions chooses its way by it, so that two of one brand, with the same
+instructions, may round in another order.
 """
 
 from __future__ import annotations
