@@ -14,8 +14,7 @@ class Ran(NamedTuple):
     """A stage that ran, its start-up and what DVC does after it included."""
 
     stage: str
-    fold: str
-    """Empty where it is of no fold."""
+    """Without its fold: each fold of it is one that ran."""
     begun: float
     ended: float
     """Seconds since the command."""
@@ -32,9 +31,9 @@ def repro(clone: Path, *words: str) -> list[Ran]:
     running = subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, text=True)
     for line in running.stdout:
         if line.startswith(BEGINS):
-            stage, _, fold = line.split("'")[1].partition("@")
-            begun.append((stage, fold, time.perf_counter() - start))
+            stage = line.split("'")[1].partition("@")[0]
+            begun.append((stage, time.perf_counter() - start))
     if running.wait():
         raise SystemExit(f"{' '.join(command)} failed in {clone}")
-    ends = [at for *_, at in begun[1:]] + [time.perf_counter() - start]
+    ends = [at for _, at in begun[1:]] + [time.perf_counter() - start]
     return [Ran(*one, end) for one, end in zip(begun, ends, strict=True)]

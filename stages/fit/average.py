@@ -27,7 +27,7 @@ class Average:
         so that a short fit forgets what it began with.
         """
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.values, self.parameters, 1 - decay)  # one kernel, as in swa_utils
+        torch._foreach_lerp_(self.values, self.parameters, 1 - decay)  # few kernels, as swa_utils
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
